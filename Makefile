@@ -1,0 +1,57 @@
+# `make run` sets up what is missing and starts the gateway; `make help` lists the rest.
+# Everything that needs more than one line lives in .ci/ as a small shell script.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+PYTHON := .venv/bin/python
+ARGS ?=
+ONLY ?=
+
+.PHONY: help run demo test check format bench lock powercut fuzz clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+run: ## set up what is missing and start the gateway (Ctrl-C stops it)
+	@.ci/setup mosquitto gateway
+	@exec .ci/start
+
+demo: ## the main job on real input: a git push reaches two running units
+	@.ci/setup mosquitto gateway micropython
+	@exec $(PYTHON) -m tests.demo $(ARGS)
+
+test: ## install what the tests need and run them all (ARGS='-k name' for some)
+	@.ci/setup mosquitto dev micropython
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+check: ## formatting, lint, types, import rules
+	@.ci/setup dev
+	@.ci/check
+
+format: ## format the sources and apply the safe fixes
+	@.ci/setup dev
+	@$(PYTHON) -m ruff format .
+	@$(PYTHON) -m ruff check --fix-only .
+
+bench: ## the benchmarks, one line per figure (ONLY=name for one)
+	@.ci/setup mosquitto gateway micropython
+	@exec $(PYTHON) -m tests.benchmarks $(ONLY)
+
+powercut: ## power cuts at every write of an update, on a real littlefs
+	@.ci/setup mosquitto dev micropython
+	@exec $(PYTHON) -m pytest tests/powercut $(ARGS)
+
+fuzz: ## the property tests with many more examples
+	@.ci/setup mosquitto dev micropython
+	@PU_TEST_EXAMPLES=$${PU_TEST_EXAMPLES:-5000} exec $(PYTHON) -m pytest tests/property -o timeout=1800 $(ARGS)
+
+lock: ## resolve the dependencies anew and write the lock files
+	@.ci/lock
+
+clean: ## remove environments and caches (never data/)
+	@rm -rf .venv .venv-mpy .venv.lock build dist typings .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
