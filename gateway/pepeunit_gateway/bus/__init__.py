@@ -1,0 +1,1 @@
+"""Change stream between the parts of the gateway."""

@@ -1,0 +1,1 @@
+"""Alembic migrations; each is tested upwards from an older database."""

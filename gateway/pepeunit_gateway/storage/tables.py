@@ -1,0 +1,331 @@
+"""The tables. Names and columns of the contract are kept; what is ours is added beside them.
+
+Source: protocol/entities.md 1.1-1.9, decisions.md 14 and 25; W31 (unique in the database), W46 (foreign keys indexed).
+Columns marked "ours" do not exist in the contract.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+
+__all__ = [
+    "UtcDateTime",
+    "aggregation_entry",
+    "dashboard_panels",
+    "dashboards",
+    "metadata",
+    "mtm_panels_unit_nodes",
+    "n_last_entry",
+    "outbox",
+    "permissions",
+    "repos",
+    "repository_registry",
+    "unit_logs",
+    "units",
+    "units_nodes",
+    "units_nodes_edges",
+    "users",
+    "window_entry",
+]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """`timestamp` without zone in the database, aware UTC in the program (decisions.md 14)."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime reached the database; pass aware UTC")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _key() -> Column[Any]:
+    return Column("uuid", Uuid, primary_key=True)
+
+
+def _created() -> Column[Any]:
+    return Column("create_datetime", UtcDateTime, nullable=False)
+
+
+def _updated() -> Column[Any]:
+    return Column("last_update_datetime", UtcDateTime, nullable=False)
+
+
+def _reference(name: str, target: str, *, nullable: bool = True, ondelete: str = "CASCADE") -> Column[Any]:
+    return Column(name, Uuid, ForeignKey(f"{target}.uuid", ondelete=ondelete), nullable=nullable, index=True)
+
+
+users = Table(
+    "users",
+    metadata,
+    _key(),
+    Column("role", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("login", String, nullable=False, unique=True),
+    Column("telegram_chat_id", String, unique=True),
+    Column("hashed_password", String, nullable=False),
+    Column("cipher_dynamic_salt", String, nullable=False),
+    Column("grafana_org_name", Uuid, nullable=False),
+    Column("grafana_org_id", String),
+    _created(),
+    Column("token_generation", Integer, nullable=False, server_default=text("0")),  # ours, decisions.md 3
+)
+
+repository_registry = Table(
+    "repository_registry",
+    metadata,
+    _key(),
+    Column("platform", String, nullable=False),
+    Column("repository_url", String, nullable=False, unique=True),
+    Column("is_public_repository", Boolean, nullable=False, server_default=text("true")),
+    Column("cipher_credentials_private_repository", String),
+    Column("releases_data", String),
+    Column("local_repository_size", BigInteger, nullable=False, server_default=text("0")),
+    Column("sync_status", String),
+    Column("sync_error", String),
+    Column("sync_last_datetime", UtcDateTime),
+    _created(),
+    _updated(),
+    _reference("creator_uuid", "users", ondelete="SET NULL"),
+)
+
+repos = Table(
+    "repos",
+    metadata,
+    _key(),
+    Column("visibility_level", String, nullable=False, server_default="Public"),
+    Column("name", String, nullable=False, unique=True),
+    _created(),
+    _updated(),
+    Column("default_branch", String),
+    Column("is_compilable_repo", Boolean, nullable=False, server_default=text("false")),
+    Column("is_auto_update_repo", Boolean, nullable=False, server_default=text("true")),
+    Column("default_commit", String),
+    Column("is_only_tag_update", Boolean, nullable=False, server_default=text("false")),
+    _reference("creator_uuid", "users"),
+    _reference("repository_registry_uuid", "repository_registry", nullable=False),
+)
+
+units = Table(
+    "units",
+    metadata,
+    _key(),
+    Column("visibility_level", String, nullable=False, server_default="Public"),
+    Column("name", String, nullable=False, unique=True),
+    _created(),
+    _updated(),
+    Column("is_auto_update_from_repo_unit", Boolean, nullable=False, server_default=text("true")),
+    Column("target_firmware_platform", String),
+    Column("repo_branch", String),
+    Column("repo_commit", String),
+    Column("unit_state_dict", String),
+    Column("current_commit_version", String),
+    Column("cipher_env_dict", String),
+    Column("cipher_state_storage", String),
+    Column("firmware_update_status", String),
+    Column("firmware_update_error", String),
+    Column("last_firmware_update_datetime", UtcDateTime),
+    _reference("creator_uuid", "users"),
+    _reference("repo_uuid", "repos"),
+    Column("token_generation", Integer, nullable=False, server_default=text("0")),  # ours, decisions.md 3
+    Column("synced_commit", String),  # ours: the commit whose schema the nodes follow (W23)
+)
+
+units_nodes = Table(
+    "units_nodes",
+    metadata,
+    _key(),
+    Column("type", String, nullable=False),
+    Column("visibility_level", String, nullable=False, server_default="Public"),
+    Column("is_rewritable_input", Boolean, nullable=False, server_default=text("false")),
+    Column("max_connections", Integer, nullable=False, server_default=text("10")),
+    Column("topic_name", String, nullable=False),
+    _created(),
+    _updated(),
+    Column("state", String),
+    Column("is_data_pipe_active", Boolean, nullable=False, server_default=text("false")),
+    Column("data_pipe_yml", String),
+    Column("data_pipe_status", String, server_default="Inactive"),
+    Column("data_pipe_error", String),
+    _reference("creator_uuid", "users"),
+    Column("unit_uuid", Uuid, ForeignKey("units.uuid", ondelete="CASCADE")),  # the unique index below starts with it
+    UniqueConstraint("unit_uuid", "type", "topic_name"),
+)
+
+units_nodes_edges = Table(
+    "units_nodes_edges",
+    metadata,
+    _key(),
+    # the unique index below starts with the output
+    Column("node_output_uuid", Uuid, ForeignKey("units_nodes.uuid", ondelete="CASCADE"), nullable=False),
+    _reference("node_input_uuid", "units_nodes", nullable=False),
+    _reference("creator_uuid", "users"),
+    UniqueConstraint("node_output_uuid", "node_input_uuid"),
+)
+
+permissions = Table(
+    "permissions",
+    metadata,
+    _key(),
+    Column("agent_type", String, nullable=False),
+    _reference("agent_user_uuid", "users"),
+    _reference("agent_unit_uuid", "units"),
+    Column("resource_type", String, nullable=False),
+    _reference("resource_repo_uuid", "repos"),
+    _reference("resource_unit_uuid", "units"),
+    _reference("resource_unit_node_uuid", "units_nodes"),
+)
+Index(
+    "uq_permissions_agent_resource",
+    func.coalesce(permissions.c.agent_user_uuid, permissions.c.agent_unit_uuid),
+    func.coalesce(
+        permissions.c.resource_repo_uuid, permissions.c.resource_unit_uuid, permissions.c.resource_unit_node_uuid
+    ),
+    unique=True,
+)
+
+dashboards = Table(
+    "dashboards",
+    metadata,
+    _key(),
+    Column("grafana_uuid", Uuid, nullable=False),
+    Column("name", String, nullable=False),
+    Column("dashboard_url", String),
+    Column("inc_last_version", Integer),
+    Column("sync_status", String),
+    Column("sync_error", String),
+    Column("sync_last_datetime", UtcDateTime),
+    _created(),
+    _reference("creator_uuid", "users"),
+)
+
+dashboard_panels = Table(
+    "dashboard_panels",
+    metadata,
+    _key(),
+    Column("type", String, nullable=False),
+    Column("title", String, nullable=False),
+    _created(),
+    _reference("creator_uuid", "users"),
+    _reference("dashboard_uuid", "dashboards"),
+)
+
+mtm_panels_unit_nodes = Table(
+    "mtm_panels_unit_nodes",
+    metadata,
+    _key(),
+    Column("is_last_data", Boolean, nullable=False, server_default=text("false")),
+    Column("is_forced_to_json", Boolean, nullable=False, server_default=text("false")),
+    _created(),
+    _reference("creator_uuid", "users"),
+    _reference("unit_node_uuid", "units_nodes"),
+    Column("dashboard_panels_uuid", Uuid, ForeignKey("dashboard_panels.uuid", ondelete="CASCADE")),
+    UniqueConstraint("dashboard_panels_uuid", "unit_node_uuid"),
+)
+
+# Telemetry in SQL (decisions.md 22). No foreign keys: rows are written in bulk and outlive nothing they need.
+
+unit_logs = Table(
+    "unit_logs",
+    metadata,
+    _key(),
+    Column("level", String, nullable=False),
+    Column("unit_uuid", Uuid, nullable=False),
+    Column("text", String, nullable=False),
+    _created(),
+    Column("expiration_datetime", UtcDateTime, nullable=False, index=True),
+    Index(None, "unit_uuid", "create_datetime"),
+)
+
+n_last_entry = Table(
+    "n_last_entry",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),  # ours: the order of arrival
+    Column("unit_node_uuid", Uuid, nullable=False),
+    Column("state", String, nullable=False),
+    Column("state_type", String, nullable=False),
+    _created(),
+    Column("max_count", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Index(None, "unit_node_uuid", "create_datetime"),
+)
+
+window_entry = Table(
+    "window_entry",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),  # ours: the order of arrival
+    Column("unit_node_uuid", Uuid, nullable=False),
+    Column("state", String, nullable=False),
+    Column("state_type", String, nullable=False),
+    _created(),
+    Column("expiration_datetime", UtcDateTime, nullable=False, index=True),
+    Column("size", Integer, nullable=False),
+    Index(None, "unit_node_uuid", "create_datetime"),
+)
+
+aggregation_entry = Table(
+    "aggregation_entry",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),  # ours: the order of arrival
+    Column("unit_node_uuid", Uuid, nullable=False),
+    Column("state", Float, nullable=False),
+    Column("aggregation_type", String, nullable=False),
+    Column("time_window_size", Integer, nullable=False),
+    _created(),
+    Column("start_window_datetime", UtcDateTime, nullable=False),
+    Column("end_window_datetime", UtcDateTime, nullable=False),
+    Index(None, "unit_node_uuid", "start_window_datetime"),
+)
+
+# Ours: commands to units, written in the transaction that caused them (design.md, "Data flows").
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    _reference("unit_uuid", "units", nullable=False),
+    Column("command", String, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("payload", String, nullable=False),
+    _created(),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_attempt_datetime", UtcDateTime, nullable=False, index=True),
+)
