@@ -3,9 +3,15 @@
 Source: decisions.md 1 (visibility over MQTT), protocol/broker.md 6.2.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
-__all__ = ["Grants"]
+from pepeunit_gateway.topics import BackendTopicCommand, DestinationTopicType, base_topic, command_topic, node_topic
+
+__all__ = ["GrantedNode", "Grants", "build_grants"]
+
+_OUTPUT_BASE_NAMES = ("state/pepeunit", "log/pepeunit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,3 +20,35 @@ class Grants:
 
     publish: frozenset[str]
     subscribe: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedNode:
+    """A node that concerns the unit: its own, or another's through an edge or a permission row."""
+
+    uuid: UUID
+    topic_name: str
+    is_output: bool
+    is_own: bool
+    is_rewritable_input: bool
+
+
+def build_grants(domain: str, unit_uuid: UUID, nodes: Iterable[GrantedNode]) -> Grants:
+    """Decide about every topic of the unit.
+
+    Own Outputs and the unit's output base topics may be published, own Inputs and the commands received. Another's
+    Output may be received; another's Input may be published to only if it is rewritable. Visibility grants nothing.
+    """
+    publish = {
+        base_topic(domain, DestinationTopicType.OUTPUT_BASE_TOPIC, unit_uuid, name) for name in _OUTPUT_BASE_NAMES
+    }
+    subscribe = {command_topic(domain, unit_uuid, command) for command in BackendTopicCommand}
+    for node in nodes:
+        topic = node_topic(domain, node.uuid, node.topic_name)
+        if node.is_output:
+            (publish if node.is_own else subscribe).add(topic)
+        elif node.is_own:
+            subscribe.add(topic)
+        elif node.is_rewritable_input:
+            publish.add(topic)
+    return Grants(frozenset(publish), frozenset(subscribe))
