@@ -1,0 +1,1 @@
+"""From MQTT messages to stored telemetry: pipe configurations, pure stages, policies, batches."""
