@@ -1,0 +1,1 @@
+"""HTTP only: declared routes, request and response models, the OpenAPI document and its page."""

@@ -1,0 +1,130 @@
+"""Serve declared endpoints: token, path, query, body, handler, answer, in this order."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from aiohttp import web
+from pydantic import TypeAdapter
+from pydantic import ValidationError as PydanticError
+
+from pepeunit_gateway.api.failures import invalid_input
+from pepeunit_gateway.api.keys import TOKEN_HEADER
+from pepeunit_gateway.api.reading import query_values, read_body, read_upload, repeated_fields
+from pepeunit_gateway.api.routing import Download, Endpoint, RouteTable, Token, Upload
+from pepeunit_gateway.api.sending import send_download
+from pepeunit_gateway.errors import UnauthorizedError
+
+__all__ = ["Provider", "add_routes"]
+
+Provider = Callable[[web.Request], Awaitable[Any]]
+"""Makes a handler's parameter out of the request, e.g. the Agent out of its token."""
+
+
+class _Dispatcher:
+    """One endpoint, ready to serve."""
+
+    def __init__(self, endpoint: Endpoint, providers: Mapping[type, Provider], context: Mapping[str, Any]) -> None:
+        self._endpoint = endpoint
+        self._context = dict(context)
+        self._needs = [(name, providers[kind]) for name, kind in endpoint.needs.items()]
+        self._path: dict[str, TypeAdapter[Any]] = {
+            name: TypeAdapter(kind) for name, kind in endpoint.path_params.items()
+        }
+        self._repeated = repeated_fields(endpoint.query[1]) if endpoint.query else frozenset[str]()
+        self._encoder: TypeAdapter[Any] | None = None
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        if self._endpoint.route.token is Token.REQUIRED and TOKEN_HEADER not in request.headers:
+            raise UnauthorizedError(f"this needs a token; send it in the header {TOKEN_HEADER}")
+        arguments: dict[str, Any] = {name: await provide(request) for name, provide in self._needs}
+        self._take_path(request, arguments)
+        self._take_query(request, arguments)
+        await self._take_body(request, arguments)
+        return await self._answer(request, await self._endpoint.handler(**arguments))
+
+    def _take_path(self, request: web.Request, arguments: dict[str, Any]) -> None:
+        for name, adapter in self._path.items():
+            try:
+                arguments[name] = adapter.validate_strings(request.match_info[name])
+            except PydanticError as error:
+                raise invalid_input(error, "path", name) from None
+
+    def _take_query(self, request: web.Request, arguments: dict[str, Any]) -> None:
+        if self._endpoint.query is None:
+            return
+        name, model = self._endpoint.query
+        values = query_values(request.query, self._repeated, model.model_fields)
+        try:
+            arguments[name] = model.model_validate(values, context=self._context)
+        except PydanticError as error:
+            raise invalid_input(error, "query") from None
+
+    async def _take_body(self, request: web.Request, arguments: dict[str, Any]) -> None:
+        endpoint = self._endpoint
+        if endpoint.upload is not None:
+            content = await read_upload(request, endpoint.upload, endpoint.route.max_body)
+            arguments[endpoint.upload] = Upload(content)
+        elif endpoint.body is not None:
+            name, model = endpoint.body
+            content = await read_body(request, endpoint.route.max_body)
+            try:
+                arguments[name] = model.model_validate_json(content, context=self._context)
+            except PydanticError as error:
+                raise invalid_input(error, "body") from None
+
+    async def _answer(self, request: web.Request, value: Any) -> web.StreamResponse:
+        endpoint = self._endpoint
+        if isinstance(value, Download):
+            return await send_download(request, value, endpoint.route.status)
+        if endpoint.answer is type(None):
+            return web.Response(status=endpoint.route.status)
+        if self._encoder is None:  # built with the first answer, so that a start does not wait for it
+            self._encoder = TypeAdapter(endpoint.answer)
+        body = self._encoder.dump_json(value)
+        return web.Response(status=endpoint.route.status, body=body, content_type="application/json")
+
+
+def _check(endpoint: Endpoint, providers: Mapping[type, Provider], names: set[str]) -> None:
+    where = f"{endpoint.route.method} {endpoint.route.path}"
+    missing = [name for name, kind in endpoint.needs.items() if kind not in providers]
+    if missing:
+        raise TypeError(f"{where}: no provider for {', '.join(missing)}")
+    if endpoint.name in names:
+        raise TypeError(f"{where}: a second handler is named {endpoint.name}; names are the operations' ids")
+    names.add(endpoint.name)
+
+
+def add_routes(
+    app: web.Application,
+    tables: Iterable[RouteTable],
+    *,
+    prefix: str,
+    providers: Mapping[type, Provider],
+    context: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[Endpoint, ...]:
+    """Add every endpoint of `tables` below `prefix` and return them, for the OpenAPI document.
+
+    Args:
+        app: gets the routes; HEAD comes with GET.
+        tables: the declarations.
+        prefix: the path before every route.
+        providers: makes the parameters that come neither from the path, the query nor the body, by their type.
+        context: handed to the validators of query and body.
+
+    Raises:
+        TypeError: a handler needs something that no provider makes, or two handlers have one name.
+    """
+    endpoints = tuple(endpoint for table in tables for endpoint in table.endpoints)
+    names: set[str] = set()
+    for endpoint in endpoints:
+        _check(endpoint, providers, names)
+        serve = _Dispatcher(endpoint, providers, context).serve
+        for path in (endpoint.route.path, endpoint.route.also):
+            if path is None:
+                continue
+            if endpoint.route.method == "GET":
+                app.router.add_get(prefix + path, serve)
+            else:
+                app.router.add_route(endpoint.route.method, prefix + path, serve)
+    return endpoints

@@ -1,0 +1,139 @@
+"""Errors become answers in one place. Source: protocol/rest.md 2.1, decisions.md 4.
+
+    ApiError                its own status, detail "<status>: <code>: <prefix>: <message>"
+    RequestError            the same form for what HTTP itself refuses: 404, 405, 408, 413, ...
+    pydantic                422, detail is a list of {type, loc, msg}; inputs are never repeated, they may be secrets
+    broken JSON             422 with code 9
+    anything else           logged once with the request's id, 500 with that id
+
+Every answer carries X-Request-ID; 429 carries Retry-After, 401 WWW-Authenticate.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+from multidict import CIMultiDict
+from pydantic import ValidationError as PydanticError
+from pydantic_core import to_json
+
+from pepeunit_gateway.api.models import PAGING_ERROR
+from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, TooManyRequestsError
+
+__all__ = [
+    "REQUEST_ID_HEADER",
+    "InvalidInputError",
+    "RequestError",
+    "answer_failures",
+    "invalid_input",
+    "stamp_request_id",
+]
+
+REQUEST_ID_HEADER = "X-Request-ID"
+
+_REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+
+log = structlog.get_logger(__name__)
+
+_PREFIXES = {404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 413: "Payload Too Large"}
+
+
+class RequestError(ApiError):
+    """What HTTP itself refuses: no such route, a wrong method, a body that is too large or never comes."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def detail(self) -> str:
+        """As for every ApiError, the prefix following from the status."""
+        return f"{self.status}: {self.code}: {_PREFIXES.get(self.status, 'Bad Request')}: {self.message}"
+
+
+class InvalidInputError(Exception):
+    """A path, query or body does not fit its model."""
+
+    def __init__(self, problems: list[dict[str, Any]]) -> None:
+        super().__init__("invalid input")
+        self.problems = problems
+
+    @property
+    def detail(self) -> str | list[dict[str, Any]]:
+        """The list of problems, or the plain sentence of a paging problem."""
+        for problem in self.problems:
+            if problem["type"] == PAGING_ERROR:
+                return str(problem["msg"])
+        return self.problems
+
+
+def invalid_input(error: PydanticError, *where: str) -> InvalidInputError | CustomJSONDecodeError:
+    """Turn pydantic's error about `where` (path, query, body) into the one to raise; the input is left out."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    if problems[0]["type"] == "json_invalid":
+        return CustomJSONDecodeError(f"the body is not JSON: {problems[0]['msg'].removeprefix('Invalid JSON: ')}")
+    return InvalidInputError([{"type": p["type"], "loc": [*where, *p["loc"]], "msg": p["msg"]} for p in problems])
+
+
+def _answer(status: int, detail: object, headers: Mapping[str, str] | None = None) -> web.Response:
+    body = to_json({"detail": detail})
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+
+def _api_error(error: ApiError) -> web.Response:
+    headers: dict[str, str] = {}
+    if isinstance(error, TooManyRequestsError):
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == web.HTTPUnauthorized.status_code:
+        headers["WWW-Authenticate"] = 'X-Auth-Token realm="pepeunit"'
+    return _answer(error.status, error.detail, headers)
+
+
+def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    message = {
+        404: f"there is no {request.path}; see the OpenAPI document",
+        405: f"{request.method} is not possible here; see the Allow header",
+    }.get(error.status, error.reason)
+    kept: CIMultiDict[str] = CIMultiDict()
+    if "Allow" in error.headers:
+        kept["Allow"] = error.headers["Allow"]
+    return _answer(error.status, RequestError(error.status, message).detail, kept)
+
+
+async def _guarded(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]], request_id: str
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return _api_error(error)
+    except InvalidInputError as error:
+        return _answer(web.HTTPUnprocessableEntity.status_code, error.detail)
+    except web.HTTPException as error:
+        return _http_error(request, error)
+    except (ConnectionError, web.RequestPayloadError):
+        log.debug("api.request.aborted", method=request.method, path=request.path)
+        return _answer(400, RequestError(400, "the request ended early").detail)
+    except Exception:  # the root of a request: log once, answer, go on
+        log.exception("api.request.failed", method=request.method, path=request.path)
+        return _answer(500, f"500: 0: Internal Server Error: request {request_id}")
+
+
+@web.middleware
+async def answer_failures(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Give the request an id, bind it to the log, and turn whatever is raised into an answer."""
+    request_id = uuid4().hex
+    request[_REQUEST_ID] = request_id
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        return await _guarded(request, handler, request_id)
+
+
+async def stamp_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the id on an answer, a streamed one too; connect it to `app.on_response_prepare`."""
+    request_id = request.get(_REQUEST_ID)
+    if request_id is not None:
+        response.headers[REQUEST_ID_HEADER] = request_id

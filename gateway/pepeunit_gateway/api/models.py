@@ -1,0 +1,92 @@
+"""Base classes of everything that crosses HTTP, and the query of every list.
+
+A parameter of a handler is recognised by its base class: QueryModel is the query string, BodyModel the JSON body.
+ReadModel is what goes out; it is built from the registry's frozen dataclasses with `model_validate`.
+Times go out as ISO 8601 in UTC with `Z`; times that come in without an offset are UTC (decisions.md 14).
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, Paging
+
+__all__ = [
+    "MAX_PAGE_KEY",
+    "PAGING_ERROR",
+    "BodyModel",
+    "PageQuery",
+    "QueryModel",
+    "ReadModel",
+    "UtcTime",
+]
+
+MAX_PAGE_KEY = "max_pagination_size"
+"""Where the validation context carries PU_MAX_PAGINATION_SIZE."""
+
+PAGING_ERROR = "paging"
+"""The type of an error whose message alone is the answer's detail (protocol/rest.md 2.1)."""
+
+_MAX_OFFSET = 2**31 - 1
+
+
+def _utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+UtcTime = Annotated[datetime, AfterValidator(_utc)]
+"""An aware UTC time; without an offset it is taken as UTC."""
+
+
+class QueryModel(BaseModel):
+    """A query string. Keys that are not declared are ignored: clients in the field send extras."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
+
+
+class BodyModel(BaseModel):
+    """A JSON body, read strictly: `"true"` is no boolean. `model_fields_set` tells absent from null (W37)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True, defer_build=True)
+
+
+class ReadModel(BaseModel):
+    """An answer, built from the attributes of an entity."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, hide_input_in_errors=True, defer_build=True)
+
+
+class PageQuery(QueryModel):
+    """`offset` and `limit` of every list: 0 or absent means no offset and 100 rows.
+
+    Errors: "offset must be >= 0", "limit must be >= 0", "limit must be <= 500" as plain details (protocol/rest.md 2.1).
+    """
+
+    offset: int = Field(0, json_schema_extra={"minimum": 0, "maximum": _MAX_OFFSET})
+    limit: int = Field(DEFAULT_LIMIT, json_schema_extra={"minimum": 0, "maximum": 500})
+
+    @field_validator("offset")
+    @classmethod
+    def _offset_in_range(cls, value: int) -> int:
+        if value < 0:
+            raise PydanticCustomError(PAGING_ERROR, "offset must be >= 0")
+        if value > _MAX_OFFSET:
+            raise PydanticCustomError(PAGING_ERROR, f"offset must be <= {_MAX_OFFSET}")
+        return value
+
+    @field_validator("limit")
+    @classmethod
+    def _limit_in_range(cls, value: int, info: ValidationInfo) -> int:
+        largest: int = (info.context or {}).get(MAX_PAGE_KEY, 500)
+        if value < 0:
+            raise PydanticCustomError(PAGING_ERROR, "limit must be >= 0")
+        if value > largest:
+            raise PydanticCustomError(PAGING_ERROR, f"limit must be <= {largest}")
+        return value or min(DEFAULT_LIMIT, largest)
+
+    @property
+    def paging(self) -> Paging:
+        """The page as the registry takes it."""
+        return Paging(self.offset, self.limit)

@@ -1,0 +1,235 @@
+"""Routes declared once: dispatch, validation and the OpenAPI document all come from the same declaration.
+
+    routes = RouteTable("/units", tag="Units")
+
+    @routes.get("/{uuid}", token=Token.OPTIONAL)
+    async def get_unit(registry: Registry, agent: Agent, uuid: UUID) -> UnitRead:
+        '''One unit.'''
+
+What a parameter is, is read from its annotation:
+
+    named in the path         path parameter (UUID or str)
+    QueryModel subclass       the query string
+    BodyModel subclass        the JSON body
+    Upload                    the multipart field of that name
+    anything else             taken from the provider of that type (Agent, Registry, ...)
+
+and what is answered from the return annotation: `None` is 204, `Download` bytes or a stream, everything else JSON.
+"""
+
+import inspect
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType, TracebackType
+from typing import Any, Protocol, Self, TypeVar, get_type_hints
+from uuid import UUID
+
+from pepeunit_gateway.api.models import BodyModel, QueryModel
+
+__all__ = ["Download", "Endpoint", "Handler", "Media", "Route", "RouteTable", "Stream", "Token", "Upload"]
+
+Handler = Callable[..., Awaitable[Any]]
+_H = TypeVar("_H", bound=Handler)
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_KIB = 1024
+_DEFAULT_MAX_BODY = 256 * _KIB
+
+
+class Token(Enum):
+    """Whether a route looks at `x-auth-token`. A token that is sent to NONE is not even read."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class Media(Enum):
+    """The media types of answers that are not JSON."""
+
+    ZIP = "application/zip"
+    TAR = "application/x-tar"
+    TEXT = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The content of a multipart field."""
+
+    content: bytes = field(repr=False)
+
+
+class Stream(Protocol):
+    """Bytes of a known number that are sent piece by piece; entered before and left after the sending."""
+
+    size: int
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer that is no JSON: bytes in memory or a stream."""
+
+    content: bytes | Stream = field(repr=False)
+    media: Media
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a person declares about a route beside its handler."""
+
+    method: str
+    path: str
+    also: str | None
+    tag: str
+    token: Token
+    status: int
+    errors: frozenset[int]
+    media: Media | None
+    max_body: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A route and what its handler's signature says about it."""
+
+    route: Route
+    handler: Handler
+    path_params: Mapping[str, type]
+    query: tuple[str, type[QueryModel]] | None
+    body: tuple[str, type[BodyModel]] | None
+    upload: str | None
+    needs: Mapping[str, type]
+    answer: Any
+
+    @property
+    def name(self) -> str:
+        """The handler's name, which is the operation's id; one per API."""
+        return getattr(self.handler, "__name__", "handler")
+
+
+def read_signature(route: Route, handler: Handler) -> Endpoint:
+    """Turn a handler's annotations into an Endpoint.
+
+    Raises:
+        TypeError: a parameter or the return value has no annotation, or a part is declared twice or not at all.
+    """
+    hints = get_type_hints(handler)
+    names = list(inspect.signature(handler).parameters)
+    where = f"{route.method} {route.path}"
+    if "return" not in hints or any(name not in hints for name in names):
+        raise TypeError(f"{where}: annotate every parameter and the return value of the handler")
+    placeholders = set(_PLACEHOLDER.findall(route.path))
+    path_params: dict[str, type] = {}
+    needs: dict[str, type] = {}
+    queries: list[tuple[str, type[QueryModel]]] = []
+    bodies: list[tuple[str, type[BodyModel]]] = []
+    uploads: list[str] = []
+    for name in names:
+        kind = hints[name]
+        if name in placeholders:
+            path_params[name] = kind
+        elif isinstance(kind, type) and issubclass(kind, QueryModel):
+            queries.append((name, kind))
+        elif isinstance(kind, type) and issubclass(kind, BodyModel):
+            bodies.append((name, kind))
+        elif kind is Upload:
+            uploads.append(name)
+        else:
+            needs[name] = kind
+    if placeholders != set(path_params) or not set(path_params.values()) <= {UUID, str}:
+        raise TypeError(f"{where}: every placeholder needs a parameter of type UUID or str")
+    if len(queries) > 1 or len(bodies) + len(uploads) > 1:
+        raise TypeError(f"{where}: at most one query model and one body or upload")
+    return Endpoint(
+        route=route,
+        handler=handler,
+        path_params=MappingProxyType(path_params),
+        query=queries[0] if queries else None,
+        body=bodies[0] if bodies else None,
+        upload=uploads[0] if uploads else None,
+        needs=MappingProxyType(needs),
+        answer=hints["return"],
+    )
+
+
+class RouteTable:
+    """The routes of one entity, below one path."""
+
+    def __init__(self, prefix: str, *, tag: str) -> None:
+        self.prefix = prefix
+        self.tag = tag
+        self._endpoints: list[Endpoint] = []
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return tuple(self._endpoints)
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: Token,
+        status: int | None = None,
+        also: str | None = None,
+        errors: Iterable[int] = (),
+        media: Media | None = None,
+        max_body: int = _DEFAULT_MAX_BODY,
+    ) -> Callable[[_H], _H]:
+        """Declare a route.
+
+        Args:
+            method: GET, POST, PATCH or DELETE.
+            path: below the table's prefix, with `{name}` placeholders.
+            token: whether the route looks at `x-auth-token`.
+            status: of a good answer; 200, or 204 where the handler returns None.
+            also: a second path that answers the same and is not documented.
+            errors: statuses beside those that follow from the signature (see openapi.py).
+            media: what a Download is.
+            max_body: bytes of the body at most; more is answered with 413.
+        """
+
+        def declare(handler: _H) -> _H:
+            nothing = get_type_hints(handler).get("return") is type(None)
+            route = Route(
+                method=method,
+                path=self.prefix + path,
+                also=None if also is None else self.prefix + also,
+                tag=self.tag,
+                token=token,
+                status=status or (204 if nothing else 200),
+                errors=frozenset(errors),
+                media=media,
+                max_body=max_body,
+            )
+            self._endpoints.append(read_signature(route, handler))
+            return handler
+
+        return declare
+
+    def get(self, path: str, *, token: Token, **options: Any) -> Callable[[_H], _H]:
+        """Declare a GET route; HEAD comes with it."""
+        return self.add("GET", path, token=token, **options)
+
+    def post(self, path: str, *, token: Token, **options: Any) -> Callable[[_H], _H]:
+        """Declare a POST route."""
+        return self.add("POST", path, token=token, **options)
+
+    def patch(self, path: str, *, token: Token, **options: Any) -> Callable[[_H], _H]:
+        """Declare a PATCH route."""
+        return self.add("PATCH", path, token=token, **options)
+
+    def delete(self, path: str, *, token: Token, **options: Any) -> Callable[[_H], _H]:
+        """Declare a DELETE route."""
+        return self.add("DELETE", path, token=token, **options)
