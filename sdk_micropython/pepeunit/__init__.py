@@ -1,0 +1,28 @@
+"""Pepeunit for MicroPython: the same public API as the package for CPython.
+
+Names are loaded when they are first asked for, so that boot.py can call recover() without the memory of the rest.
+"""
+
+DELIVERED = "delivered"  # the broker acknowledged the message
+QUEUED = "queued"  # kept in memory, the last one of each topic, until the broker takes it
+DROPPED = "dropped"  # will never be sent: too large
+
+RESTART_EXIT_CODE = 75  # run() ends with it after an update: "start me again"
+
+__all__ = ["DELIVERED", "DROPPED", "QUEUED", "RESTART_EXIT_CODE", "Message", "Unit", "recover"]
+
+
+def __getattr__(name):
+    if name == "Unit":
+        from pepeunit.unit import Unit
+
+        return Unit
+    if name == "recover":
+        from pepeunit.switch import recover
+
+        return recover
+    if name == "Message":
+        from pepeunit.message import Message
+
+        return Message
+    raise AttributeError(name)

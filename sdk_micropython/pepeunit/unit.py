@@ -1,0 +1,114 @@
+"""Unit, the door through which a program speaks to its platform."""
+
+import asyncio
+import sys
+
+import pepeunit.message as message
+from pepeunit import RESTART_EXIT_CODE
+from pepeunit.errors import UnknownNameError
+from pepeunit.runtime import Runtime, restart
+
+
+class Unit:
+    """The unit whose env.json and schema.json lie in `directory`, which is the current one if not given.
+
+    An update that was cut is finished first; that ends in a restart.
+    """
+
+    def __init__(self, directory=None):
+        self._runtime = Runtime(directory)
+        self._cipher = self._storage = None
+
+    @property
+    def uuid(self):
+        return self._runtime.uuid
+
+    @property
+    def env(self):
+        return self._runtime.env
+
+    @property
+    def schema(self):
+        return self._runtime.schema
+
+    @property
+    def log(self):
+        return self._runtime.log
+
+    @property
+    def installed_commit(self):
+        """The commit whose files are installed; what env.json names may be newer."""
+        return self._runtime.installed_commit
+
+    @property
+    def cipher(self):
+        if self._cipher is None:
+            from pepeunit.cipher import Cipher  # most programs never ask for it
+
+            self._cipher = Cipher(lambda: self._runtime.env)
+        return self._cipher
+
+    @property
+    def storage(self):
+        if self._storage is None:
+            from pepeunit.rest import Storage
+
+            self._storage = Storage(self._runtime.rest)
+        return self._storage
+
+    def on_input(self, name):
+        """Decorate `async def handler(message)`: called for every message to the Input, one at a time."""
+
+        def register(handler):
+            self._runtime.on_input(name, handler)
+            return handler
+
+        return register
+
+    def on_command(self, name):
+        """Decorate `async def handler(message)`: called, beside what the SDK does itself, for every such command."""
+
+        def register(handler):
+            self._runtime.on_command(name, handler)
+            return handler
+
+        return register
+
+    def on_connect(self, handler):
+        """Decorate `async def handler()`: called whenever the broker is there and the Inputs are subscribed to."""
+
+        async def call(_):
+            await handler()
+
+        self._runtime.connect_handlers.append(call)
+        return handler
+
+    def every(self, *, seconds):
+        """Decorate `async def function()`: called at once and then in steps of `seconds`, connected or not."""
+        if not seconds > 0:
+            raise ValueError("every(seconds=...) needs a number above 0")
+
+        def register(function):
+            self._runtime.add_timer(seconds, function)
+            return function
+
+        return register
+
+    async def publish(self, name, value):
+        """Publish to an Output; DELIVERED, QUEUED or DROPPED. UnknownNameError if schema.json has no such Output."""
+        topics = self._runtime.schema.output_topic.get(name)
+        if not topics:
+            known = sorted(self._runtime.schema.output_topic)
+            raise UnknownNameError("schema.json has no Output %s: it has %s" % (name, known))
+        return await self._runtime.publish(topics[0], message.encode(value))
+
+    def stop(self):
+        """Let run() end with exit code 0."""
+        self._runtime.end(0)
+
+    def run(self):
+        """Connect and serve for ever. Ends by SystemExit: 0 after stop(), RESTART_EXIT_CODE after an update."""
+        code = asyncio.run(self._runtime.main())
+        if code == RESTART_EXIT_CODE:
+            restart()
+        sys.exit(code)
