@@ -37,7 +37,13 @@ _REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 log = structlog.get_logger(__name__)
 
-_PREFIXES = {404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 413: "Payload Too Large"}
+_PREFIXES = {
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Payload Too Large",
+    503: "Service Unavailable",
+}
 
 
 class RequestError(ApiError):

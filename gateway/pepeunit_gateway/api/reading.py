@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, get_args, get_origin
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import MultiMapping
 from pydantic import BaseModel
 
@@ -90,7 +91,7 @@ async def read_upload(request: web.Request, name: str, limit: int) -> bytes:
             content = await _field(request, name, limit)
     except TimeoutError:
         raise RequestError(408, "the body did not arrive in time; send it again") from None
-    except (ValueError, AssertionError, RuntimeError):  # what aiohttp raises for a broken form
+    except (HttpProcessingError, ValueError, AssertionError, RuntimeError):  # what aiohttp raises for a broken form
         raise ValidationError(missing) from None
     if content is None:
         raise ValidationError(missing)

@@ -81,7 +81,7 @@ class Download:
 
     content: bytes | Stream = field(repr=False)
     media: Media
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
