@@ -18,6 +18,7 @@ class ManagedBrokerConfig:
         max_packet_size: bytes of a whole packet, its header included (PU_MQTT_MAX_PAYLOAD_SIZE, there in KiB).
         max_topic_levels: levels of a topic; a longer one is denied (PU_MQTT_MAX_TOPIC_LEVELS).
         max_client_id_len: characters of a client id (PU_MQTT_MAX_CLIENT_ID_LEN).
+        max_qos: highest QoS a device may publish with (PU_MQTT_MAX_QOS).
         max_clients: open connections of devices (PU_MQTT_MAX_CLIENTS); more are refused as "unavailable".
         keepalive: seconds, of the gateway's own session (PU_MQTT_KEEPALIVE).
         max_pending: messages that may wait in the handler before the gateway stops reading from the broker.
@@ -32,7 +33,8 @@ class ManagedBrokerConfig:
     listen_port: int = 0
     max_packet_size: int = 256 * 1024
     max_topic_levels: int = 5
-    max_client_id_len: int = 128
+    max_client_id_len: int = 512
+    max_qos: int = 2
     max_clients: int = 10_000
     keepalive: int = 60
     max_pending: int = 4096
