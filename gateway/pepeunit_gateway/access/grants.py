@@ -12,6 +12,8 @@ from pepeunit_gateway.topics import BackendTopicCommand, DestinationTopicType, b
 __all__ = ["GrantedNode", "Grants", "build_grants"]
 
 _OUTPUT_BASE_NAMES = ("state/pepeunit", "log/pepeunit")
+_RESET = "reset/pepeunit"
+"""Nobody sends it (decisions.md 7), but programs in the field list it and reconnect for ever when it is denied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ def build_grants(domain: str, unit_uuid: UUID, nodes: Iterable[GrantedNode]) -> 
         base_topic(domain, DestinationTopicType.OUTPUT_BASE_TOPIC, unit_uuid, name) for name in _OUTPUT_BASE_NAMES
     }
     subscribe = {command_topic(domain, unit_uuid, command) for command in BackendTopicCommand}
+    subscribe.add(base_topic(domain, DestinationTopicType.INPUT_BASE_TOPIC, unit_uuid, _RESET))
     for node in nodes:
         topic = node_topic(domain, node.uuid, node.topic_name)
         if node.is_output:

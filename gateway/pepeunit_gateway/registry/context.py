@@ -1,0 +1,62 @@
+"""What every service of the registry works with, and the transaction that is one act (W28)."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pepeunit_gateway.access.cipher import Cipher
+from pepeunit_gateway.bus.changes import Change
+from pepeunit_gateway.bus.local import LocalBus
+from pepeunit_gateway.firmware.archives import ArchiveCache
+from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.settings import Settings
+from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.telemetry import TelemetryStore
+
+__all__ = ["Act", "Context"]
+
+
+@dataclass(slots=True)
+class Act:
+    """One transaction and what to tell others once it is committed."""
+
+    connection: AsyncConnection
+    now: datetime
+    _changes: dict[Change, set[UUID]] = field(default_factory=dict)
+
+    def announce(self, change: Change, uuids: Iterable[UUID]) -> None:
+        """Publish `change` after the commit; nothing is published if the act fails."""
+        self._changes.setdefault(change, set()).update(uuids)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The doors to the outside; one object per process."""
+
+    settings: Settings
+    database: Database
+    telemetry: TelemetryStore
+    mirrors: MirrorCache
+    archives: ArchiveCache
+    bus: LocalBus
+    cipher: Cipher
+    clock: Callable[[], datetime]
+
+    @property
+    def secret(self) -> str:
+        """PU_SECRET_KEY."""
+        return self.settings.secret_key.get_secret_value()
+
+    @asynccontextmanager
+    async def act(self) -> AsyncIterator[Act]:
+        """Commit all of it or nothing, then announce what changed."""
+        async with self.database.write() as connection:
+            act = Act(connection, self.clock())
+            yield act
+        for change, uuids in act._changes.items():  # noqa: SLF001 - the other half of this class
+            if uuids:
+                self.bus.publish(change, uuids)

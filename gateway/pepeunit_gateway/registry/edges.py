@@ -1,0 +1,129 @@
+"""Edges from Outputs to Inputs. Source: protocol/entities.md 1.6, rest.md 2.7, decisions.md 1 and 12, W28-W31."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.rules import require_user
+from pepeunit_gateway.bus.changes import Change
+from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError, NoAccessError, NotFoundError, UnitNodeError
+from pepeunit_gateway.registry.constraints import unique
+from pepeunit_gateway.registry.context import Act, Context
+from pepeunit_gateway.registry.entities import Edge, Page, UnitNodeType, from_row
+from pepeunit_gateway.registry.listing import Paging, fetch_page
+from pepeunit_gateway.registry.nodes import load_node
+from pepeunit_gateway.registry.outbox import queue_command
+from pepeunit_gateway.registry.targets import load_unit, read_examples
+from pepeunit_gateway.registry.visibility import check_sight, visible
+from pepeunit_gateway.storage.tables import permissions, units_nodes, units_nodes_edges
+from pepeunit_gateway.topics import BackendTopicCommand
+
+__all__ = ["Edges"]
+
+
+class Edges:
+    """Links that let a unit hear another's Output."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def create(self, agent: Agent, output_uuid: UUID, input_uuid: UUID) -> Edge:
+        """Link an Output that the caller sees to an Input that is theirs or granted to them.
+
+        Edge and SchemaUpdate to the Input's unit are one transaction (W28).
+
+        Raises:
+            UnitNodeError: wrong types, a full node, or the edge exists (409).
+        """
+        user = require_user(agent)
+        async with self._context.database.read() as connection:
+            output, target = await load_node(connection, output_uuid), await load_node(connection, input_uuid)
+            await check_sight(connection, agent, units_nodes, output)
+            await _check_input_right(connection, agent, target)
+            _check_types(output, target)
+            sends = await self._understands(connection, target.unit_uuid)
+        async with self._context.act() as act:
+            await _check_room(act, output, units_nodes_edges.c.node_output_uuid)
+            await _check_room(act, target, units_nodes_edges.c.node_input_uuid)
+            uuid = uuid4()
+            with unique(UnitNodeError("these two nodes are linked already", conflict=True)):
+                await act.connection.execute(
+                    units_nodes_edges.insert().values(
+                        uuid=uuid, node_output_uuid=output_uuid, node_input_uuid=input_uuid, creator_uuid=user
+                    )
+                )
+            await self._tell(act, output, target, sends=sends)
+        return Edge(uuid, output_uuid, input_uuid, user)
+
+    async def page(self, agent: Agent, node_uuid: UUID | None, paging: Paging) -> Page[Edge]:
+        """Return edges of which the caller sees at least one end, of one node if `node_uuid` is given."""
+        edge = units_nodes_edges
+        query = select(edge).where(
+            exists(
+                select(units_nodes.c.uuid).where(
+                    or_(units_nodes.c.uuid == edge.c.node_output_uuid, units_nodes.c.uuid == edge.c.node_input_uuid),
+                    visible(agent, units_nodes, None),
+                )
+            )
+        )
+        if node_uuid:
+            query = query.where(or_(edge.c.node_output_uuid == node_uuid, edge.c.node_input_uuid == node_uuid))
+        async with self._context.database.read() as connection:
+            count, rows = await fetch_page(connection, query.order_by(edge.c.uuid), paging)
+        return Page(count, [from_row(Edge, row) for row in rows])
+
+    async def delete(self, agent: Agent, uuid: UUID) -> None:
+        """Delete an edge: its creator or the creator of either node may (decisions.md 1)."""
+        user = require_user(agent)
+        edge = units_nodes_edges
+        async with self._context.database.read() as connection:
+            row = (await connection.execute(select(edge).where(edge.c.uuid == uuid))).one_or_none()
+            if row is None:
+                raise NotFoundError(f"there is no edge {uuid}")
+            output = await load_node(connection, row.node_output_uuid)
+            target = await load_node(connection, row.node_input_uuid)
+            if user not in (row.creator_uuid, output.creator_uuid, target.creator_uuid):
+                raise NoAccessError("only the creator of the edge or of one of its nodes may delete it")
+            sends = await self._understands(connection, target.unit_uuid)
+        async with self._context.act() as act:
+            await act.connection.execute(edge.delete().where(edge.c.uuid == uuid))
+            await self._tell(act, output, target, sends=sends)
+
+    async def _understands(self, connection: AsyncConnection, unit: UUID) -> bool:
+        """Tell whether the unit's program lists SchemaUpdate; an unreadable schema harms the edge in no way (W28)."""
+        row = await load_unit(connection, unit)
+        if row.synced_commit is None:
+            return False
+        try:
+            example, _ = await read_examples(self._context.mirrors, row.repository_registry_uuid, row.synced_commit)
+        except (GitRepoError, CustomJSONDecodeError):
+            return False
+        return BackendTopicCommand.SCHEMA_UPDATE.topic_name in example.input_base_topic
+
+    async def _tell(self, act: Act, output: Row[Any], target: Row[Any], *, sends: bool) -> None:
+        if sends:
+            domain = self._context.settings.domain
+            await queue_command(act, domain, target.unit_uuid, BackendTopicCommand.SCHEMA_UPDATE)
+        act.announce(Change.ACCESS, {output.unit_uuid, target.unit_uuid})
+
+
+async def _check_input_right(connection: AsyncConnection, agent: Agent, target: Row[Any]) -> None:
+    if agent.is_user(target.creator_uuid):
+        return
+    row = permissions.c.agent_user_uuid == agent.uuid, permissions.c.resource_unit_node_uuid == target.uuid
+    if (await connection.execute(select(permissions.c.uuid).where(*row))).first() is None:
+        raise NoAccessError("only the Input's creator or a User it was granted to may link it")
+
+
+def _check_types(output: Row[Any], target: Row[Any]) -> None:
+    if output.type != UnitNodeType.OUTPUT.value or target.type != UnitNodeType.INPUT.value:
+        raise UnitNodeError("an edge goes from an Output (node_output_uuid) to an Input (node_input_uuid)")
+
+
+async def _check_room(act: Act, node: Row[Any], column: Any) -> None:
+    count = select(func.count()).select_from(units_nodes_edges).where(column == node.uuid)
+    if (await act.connection.execute(count)).scalar_one() >= node.max_connections:
+        raise UnitNodeError(f"{node.topic_name} has {node.max_connections} edges, its max_connections; raise it first")

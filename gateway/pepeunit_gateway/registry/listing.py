@@ -1,0 +1,45 @@
+"""Paging, search and order of all lists. Source: protocol/rest.md 2.2, decisions.md 5."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+__all__ = ["DEFAULT_LIMIT", "FIRST_PAGE", "OrderBy", "Paging", "fetch_page", "ordered", "search"]
+
+DEFAULT_LIMIT = 100
+
+
+class OrderBy(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Absent or 0 means the default: from the first row, 100 rows. The API checks the bounds."""
+
+    offset: int = 0
+    limit: int = 0
+
+
+FIRST_PAGE = Paging()
+
+
+def search(text: str | None, *columns: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """Every word must occur, without regard to case, in at least one column; `%` and `_` mean themselves."""
+    return [or_(*(column.icontains(word, autoescape=True) for column in columns)) for word in (text or "").split()]
+
+
+def ordered(column: ColumnElement[Any], order: OrderBy) -> ColumnElement[Any]:
+    """Return `column` in that direction."""
+    return column.asc() if order is OrderBy.ASC else column.desc()
+
+
+async def fetch_page(connection: AsyncConnection, query: Select[Any], paging: Paging) -> tuple[int, list[Any]]:
+    """Run `query` for one page and count all of its rows: two statements whatever the number of rows."""
+    count = (await connection.execute(select(func.count()).select_from(query.order_by(None).subquery()))).scalar_one()
+    page = query.offset(paging.offset or None).limit(paging.limit or DEFAULT_LIMIT)
+    return count, list((await connection.execute(page)).all())

@@ -1,0 +1,186 @@
+"""UnitNodes: reading, changing, setting an Input. Source: protocol/entities.md 1.5, rest.md 2.7, W1 and W16."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pepeunit_gateway.access.agents import Agent, AgentType, VisibilityLevel
+from pepeunit_gateway.access.rules import check_child_visibility, require_creator, require_user
+from pepeunit_gateway.bus.changes import Change
+from pepeunit_gateway.errors import NoAccessError, NotFoundError, UnauthorizedError, UnitNodeError
+from pepeunit_gateway.registry.changes import UNSET, Unset, sent
+from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
+from pepeunit_gateway.registry.entities import Page, UnitNode, UnitNodeType, from_row
+from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
+from pepeunit_gateway.registry.node_sync import linked_units
+from pepeunit_gateway.registry.visibility import check_sight, linked_to_unit, visible
+from pepeunit_gateway.storage.tables import permissions, units, units_nodes, units_nodes_edges
+from pepeunit_gateway.topics import is_platform_topic, node_topic
+
+__all__ = ["NodeChange", "NodeFilter", "Nodes", "Publish"]
+
+Publish = Callable[[str, bytes], Awaitable[None]]
+"""Hands a payload to the broker; raises MqttError where it was not acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFilter:
+    """Absent means "all"; `output_uuid` asks for the Inputs that this Output feeds."""
+
+    uuids: Sequence[UUID] = ()
+    unit_uuid: UUID | None = None
+    search_string: str | None = None
+    type: Sequence[UnitNodeType] = ()
+    visibility_level: Sequence[VisibilityLevel] = ()
+    output_uuid: UUID | None = None
+    order_by_create_date: OrderBy = OrderBy.DESC
+    paging: Paging = FIRST_PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChange:
+    """UNSET fields stay as they are."""
+
+    visibility_level: VisibilityLevel | Unset = UNSET
+    is_rewritable_input: bool | Unset = UNSET
+    is_data_pipe_active: bool | Unset = UNSET
+    max_connections: int | Unset = UNSET
+
+
+class Nodes:
+    """The inputs and outputs of units."""
+
+    def __init__(self, context: Context, publish: Publish) -> None:
+        self._context = context
+        self._publish = publish
+
+    async def get(self, agent: Agent, uuid: UUID) -> UnitNode:
+        """Return one node."""
+        async with self._context.database.read() as connection:
+            row = await load_node(connection, uuid)
+            await check_sight(connection, agent, units_nodes, row)
+        return from_row(UnitNode, row)
+
+    async def page(self, agent: Agent, wanted: NodeFilter) -> Page[UnitNode]:
+        """Return a page of the nodes that the caller may see."""
+        query = select(units_nodes).where(*search(wanted.search_string, units_nodes.c.topic_name))
+        if wanted.uuids:
+            query = query.where(units_nodes.c.uuid.in_(list(wanted.uuids)))
+        if wanted.unit_uuid:
+            query = query.where(units_nodes.c.unit_uuid == wanted.unit_uuid)
+        if wanted.type:
+            query = query.where(units_nodes.c.type.in_([kind.value for kind in wanted.type]))
+        if wanted.output_uuid:
+            edge = units_nodes_edges
+            fed = select(edge.c.node_input_uuid).where(edge.c.node_output_uuid == wanted.output_uuid)
+            query = query.where(units_nodes.c.uuid.in_(fed))
+        query = query.where(visible(agent, units_nodes, wanted.visibility_level)).order_by(
+            ordered(units_nodes.c.create_datetime, wanted.order_by_create_date), units_nodes.c.uuid
+        )
+        async with self._context.database.read() as connection:
+            count, rows = await fetch_page(connection, query, wanted.paging)
+        return Page(count, [from_row(UnitNode, row) for row in rows])
+
+    async def edit(self, agent: Agent, uuid: UUID, change: NodeChange) -> UnitNode:
+        """Change a node; what units may do with it follows at once."""
+        require_user(agent)
+        values = sent(
+            visibility_level=change.visibility_level,
+            is_rewritable_input=change.is_rewritable_input,
+            is_data_pipe_active=change.is_data_pipe_active,
+            max_connections=change.max_connections,
+        )
+        async with self._context.act() as act:
+            row = await load_node(act.connection, uuid)
+            require_creator(agent, row.creator_uuid)
+            await self._check_change(act.connection, row, values)
+            if "is_data_pipe_active" in values:
+                values.update(_pipe_columns(row, active=values["is_data_pipe_active"]))
+            await act.connection.execute(
+                units_nodes.update().where(units_nodes.c.uuid == uuid).values(**values, last_update_datetime=act.now)
+            )
+            act.announce(Change.NODE, [uuid])
+            permitted = select(permissions.c.agent_unit_uuid).where(
+                permissions.c.resource_unit_node_uuid == uuid, permissions.c.agent_unit_uuid.is_not(None)
+            )
+            holders = set((await act.connection.execute(permitted)).scalars())
+            act.announce(Change.ACCESS, {row.unit_uuid, *holders, *await linked_units(act, [uuid])})
+            row = await load_node(act.connection, uuid)
+        return from_row(UnitNode, row)
+
+    async def set_state_input(self, agent: Agent, uuid: UUID, state: str | None) -> UnitNode:
+        """Publish a value to an Input and note it as the node's state; nothing else of the node changes (W1).
+
+        Raises:
+            UnitNodeError: the node is an Output.
+            MqttError: the broker did not acknowledge; nothing was stored.
+        """
+        async with self._context.database.read() as connection:
+            row = await load_node(connection, uuid)
+            await self._check_writer(connection, agent, row)
+        if row.type != UnitNodeType.INPUT.value:
+            raise UnitNodeError("only an Input can be set; this node is an Output")
+        payload = (state or "").encode()
+        limit = self._context.settings.max_payload_bytes
+        if len(payload) > limit:
+            raise UnitNodeError(f"the state has {len(payload)} bytes; the broker takes at most {limit}")
+        await self._publish(node_topic(self._context.settings.domain, uuid, row.topic_name), payload)
+        async with self._context.act() as act:
+            await act.connection.execute(
+                units_nodes.update().where(units_nodes.c.uuid == uuid).values(state=state, last_update_datetime=act.now)
+            )
+            return from_row(UnitNode, await load_node(act.connection, uuid))
+
+    async def _check_change(self, connection: AsyncConnection, row: Row[Any], values: dict[str, Any]) -> None:
+        if "visibility_level" in values:
+            query = select(units.c.visibility_level).where(units.c.uuid == row.unit_uuid)
+            parent = VisibilityLevel((await connection.execute(query)).scalar_one())
+            level = VisibilityLevel(values["visibility_level"])
+            check_child_visibility(parent, level)
+            values["visibility_level"] = level.value
+        if values.get("is_rewritable_input") and row.type != UnitNodeType.INPUT.value:
+            raise UnitNodeError("only an Input can be rewritable")
+        if values.get("is_data_pipe_active") and not is_platform_topic(row.topic_name):
+            raise UnitNodeError("DataPipe cannot be activated if the topic does not have the suffix /pepeunit")
+
+    async def _check_writer(self, connection: AsyncConnection, agent: Agent, row: Row[Any]) -> None:
+        """Creator, a User with a permission row, or a permitted Unit if the Input is rewritable (decisions.md 2)."""
+        if agent.type is AgentType.BOT:
+            raise UnauthorizedError("a token is needed; send it in the header x-auth-token")
+        if agent.is_user(row.creator_uuid):
+            return
+        holder = permissions.c.agent_user_uuid if agent.type is AgentType.USER else permissions.c.agent_unit_uuid
+        granted: ColumnElement[bool] = exists(
+            select(permissions.c.uuid).where(holder == agent.uuid, permissions.c.resource_unit_node_uuid == row.uuid)
+        )
+        if agent.type is AgentType.UNIT and agent.uuid is not None:
+            granted = or_(granted, linked_to_unit(units_nodes.c.uuid, agent.uuid))
+        allowed = agent.type is AgentType.USER or row.is_rewritable_input
+        query = select(units_nodes.c.uuid).where(units_nodes.c.uuid == row.uuid, granted)
+        if not allowed or (await connection.execute(query)).first() is None:
+            raise NoAccessError("you may not set this Input")
+
+
+def _pipe_columns(row: Row[Any], *, active: bool) -> dict[str, Any]:
+    if not active:
+        return {"data_pipe_status": "Inactive"}
+    if row.data_pipe_yml:
+        return {"data_pipe_status": "Active"}
+    return {"data_pipe_status": "Active", "data_pipe_yml": DEFAULT_PIPE_JSON}
+
+
+async def load_node(connection: AsyncConnection, uuid: UUID) -> Row[Any]:
+    """Return the row of one node.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    row = (await connection.execute(select(units_nodes).where(units_nodes.c.uuid == uuid))).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no unit node {uuid}")
+    return row

@@ -1,0 +1,111 @@
+"""Commands as rows of the transaction that causes them. Source: design.md "Data flows", protocol/broker.md 6.6, W28.
+
+The sender in `jobs` hands them to the broker and removes a row once the broker acknowledged it. Of two waiting
+commands of one kind to one unit the newer replaces the older.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from pepeunit_gateway.bus.changes import Change
+from pepeunit_gateway.registry.context import Act, Context
+from pepeunit_gateway.storage.tables import outbox, unit_logs
+from pepeunit_gateway.topics import BackendTopicCommand, command_topic
+
+__all__ = ["Command", "Outbox", "queue_command"]
+
+_FIRST_DELAY = 1.0
+_LONGEST_DELAY = 60.0
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One waiting row; `attempts` counts what failed."""
+
+    id: int
+    unit_uuid: UUID
+    command: BackendTopicCommand
+    topic: str
+    payload: bytes
+    attempts: int
+
+
+async def queue_command(
+    act: Act, domain: str, unit_uuid: UUID, command: BackendTopicCommand, *, commit: str | None = None
+) -> None:
+    """Write a command into the act's transaction; `commit` belongs to Update."""
+    payload: dict[str, str] = {"COMMAND": command.value}
+    if commit is not None:
+        payload["PU_COMMIT_VERSION"] = commit
+    await act.connection.execute(
+        outbox.delete().where(outbox.c.unit_uuid == unit_uuid, outbox.c.command == command.value)
+    )
+    await act.connection.execute(
+        outbox.insert().values(
+            unit_uuid=unit_uuid,
+            command=command.value,
+            topic=command_topic(domain, unit_uuid, command),
+            payload=json.dumps(payload),
+            create_datetime=act.now,
+            attempts=0,
+            next_attempt_datetime=act.now,
+        )
+    )
+    act.announce(Change.OUTBOX, [unit_uuid])
+
+
+class Outbox:
+    """What the sender needs: due rows, and what became of them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def due(self) -> list[Command]:
+        """Return up to 200 commands whose time has come, oldest first."""
+        query = (
+            select(outbox)
+            .where(outbox.c.next_attempt_datetime <= self._context.clock())
+            .order_by(outbox.c.id)
+            .limit(_BATCH)
+        )
+        async with self._context.database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            Command(r.id, r.unit_uuid, BackendTopicCommand(r.command), r.topic, r.payload.encode(), r.attempts)
+            for r in rows
+        ]
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next command is due, or None if none waits."""
+        query = select(outbox.c.next_attempt_datetime).order_by(outbox.c.next_attempt_datetime).limit(1)
+        async with self._context.database.read() as connection:
+            found: datetime | None = (await connection.execute(query)).scalar_one_or_none()
+        return found
+
+    async def sent(self, commands: Sequence[Command]) -> None:
+        """Remove what the broker acknowledged; only now a unit's stored logs give way to the synced ones (W26)."""
+        async with self._context.act() as act:
+            await act.connection.execute(outbox.delete().where(outbox.c.id.in_([command.id for command in commands])))
+            synced = [c.unit_uuid for c in commands if c.command is BackendTopicCommand.LOG_SYNC]
+            if synced:
+                await act.connection.execute(unit_logs.delete().where(unit_logs.c.unit_uuid.in_(synced)))
+
+    async def failed(self, commands: Sequence[Command], jitter: float) -> None:
+        """Try again later: 1 s doubling to 60 s; `jitter` in 0..1 spreads replicas."""
+        async with self._context.act() as act:
+            for command in commands:
+                delay = min(_FIRST_DELAY * 2 ** min(command.attempts, 10), _LONGEST_DELAY) * (0.5 + jitter / 2)
+                await act.connection.execute(
+                    outbox.update()
+                    .where(outbox.c.id == command.id)
+                    .values(
+                        attempts=command.attempts + 1,
+                        next_attempt_datetime=act.now + timedelta(seconds=delay),
+                    )
+                )

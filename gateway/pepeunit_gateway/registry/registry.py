@@ -1,0 +1,32 @@
+"""All services of the registry behind one door."""
+
+from pepeunit_gateway.registry.agents import Agents
+from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.edges import Edges
+from pepeunit_gateway.registry.nodes import Nodes, Publish
+from pepeunit_gateway.registry.outbox import Outbox
+from pepeunit_gateway.registry.repos import Repos
+from pepeunit_gateway.registry.repositories import Repositories
+from pepeunit_gateway.registry.unit_files import UnitFiles
+from pepeunit_gateway.registry.units import Units
+from pepeunit_gateway.registry.updates import Updates
+from pepeunit_gateway.registry.users import Users
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """The entities and their rules. `publish` hands a message to the broker."""
+
+    def __init__(self, context: Context, publish: Publish) -> None:
+        self.context = context
+        self.agents = Agents(context)
+        self.users = Users(context)
+        self.updates = Updates(context)
+        self.repositories = Repositories(context)
+        self.repos = Repos(context, self.updates)
+        self.units = Units(context, self.updates)
+        self.unit_files = UnitFiles(context, self.updates)
+        self.nodes = Nodes(context, publish)
+        self.edges = Edges(context)
+        self.outbox = Outbox(context)

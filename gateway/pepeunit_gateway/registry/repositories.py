@@ -1,0 +1,230 @@
+"""RepositoryRegistry: the git repositories that the platform mirrors. Source: protocol/entities.md 1.2, rest.md 2.4."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pepeunit_gateway.access.agents import Agent, AgentType
+from pepeunit_gateway.access.rules import require_creator, require_user
+from pepeunit_gateway.errors import NoAccessError, NotFoundError, RepositoryRegistryError, UnauthorizedError
+from pepeunit_gateway.firmware.mirrors import Commit, Credentials
+from pepeunit_gateway.firmware.urls import check_url
+from pepeunit_gateway.registry.constraints import unique
+from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.credentials import CredentialSlot, read_slots, with_slot, write_slots
+from pepeunit_gateway.registry.entities import (
+    CredentialStatus,
+    GitPlatform,
+    Page,
+    Repository,
+    RepositoryStatus,
+    from_row,
+)
+from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
+from pepeunit_gateway.registry.syncing import sync_repository
+from pepeunit_gateway.storage.tables import repos, repository_registry
+
+__all__ = ["NewRepository", "Repositories", "RepositoryFilter", "require_registry_access"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRepository:
+    platform: GitPlatform
+    repository_url: str
+    is_public_repository: bool
+    credentials: Credentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFilter:
+    """Absent means "all"."""
+
+    uuids: Sequence[UUID] = ()
+    creator_uuid: UUID | None = None
+    search_string: str | None = None
+    is_public_repository: bool | None = None
+    order_by_create_date: OrderBy = OrderBy.DESC
+    order_by_last_update: OrderBy = OrderBy.DESC
+    paging: Paging = FIRST_PAGE
+
+
+class Repositories:
+    """Registration, synchronisation and reading of git repositories."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def create(self, agent: Agent, new: NewRepository) -> Repository:
+        """Register a repository and fetch it once; a failed fetch is told in `sync_status` and `sync_error`.
+
+        Raises:
+            RepositoryRegistryError: the address is refused, is registered already (409), or credentials are missing.
+        """
+        user = require_user(agent)
+        settings = self._context.settings
+        check_url(
+            new.repository_url,
+            platform=new.platform.value,
+            allow_private=settings.git_allow_private,
+            allow_file=settings.git_file_folders,
+        )
+        cipher_text = None
+        if not new.is_public_repository:
+            _check_credentials(new.credentials)
+            slots = with_slot({}, user, new.credentials) if new.credentials else {}
+            cipher_text = write_slots(self._context.cipher, slots)
+        uuid = uuid4()
+        taken = RepositoryRegistryError(f"{new.repository_url} is registered already", conflict=True)
+        async with self._context.act() as act:
+            with unique(taken):
+                await act.connection.execute(
+                    repository_registry.insert().values(
+                        uuid=uuid,
+                        platform=new.platform.value,
+                        repository_url=new.repository_url,
+                        is_public_repository=new.is_public_repository,
+                        cipher_credentials_private_repository=cipher_text,
+                        local_repository_size=0,
+                        sync_status=RepositoryStatus.PROCESSING.value,
+                        create_datetime=act.now,
+                        last_update_datetime=act.now,
+                        creator_uuid=user,
+                    )
+                )
+        await sync_repository(self._context, uuid)
+        return await self.get(agent, uuid)
+
+    async def get(self, agent: Agent, uuid: UUID) -> Repository:
+        """Return one repository; without a token only a public one."""
+        async with self._context.database.read() as connection:
+            row = await _load(connection, uuid)
+        if agent.type is AgentType.BOT and not row.is_public_repository:
+            raise UnauthorizedError("a token is needed; send it in the header x-auth-token")
+        return await self._entity(row)
+
+    async def page(self, agent: Agent, wanted: RepositoryFilter) -> Page[Repository]:
+        """Return a page of repositories."""
+        table = repository_registry
+        query = select(table).where(*search(wanted.search_string, table.c.repository_url))
+        public_only = True if agent.type is AgentType.BOT else wanted.is_public_repository
+        if public_only is not None:
+            query = query.where(table.c.is_public_repository == public_only)
+        if wanted.uuids:
+            query = query.where(table.c.uuid.in_(list(wanted.uuids)))
+        if wanted.creator_uuid:
+            query = query.where(table.c.creator_uuid == wanted.creator_uuid)
+        query = query.order_by(
+            ordered(table.c.create_datetime, wanted.order_by_create_date),
+            ordered(table.c.last_update_datetime, wanted.order_by_last_update),
+            table.c.uuid,
+        )
+        async with self._context.database.read() as connection:
+            count, rows = await fetch_page(connection, query, wanted.paging)
+        return Page(count, [await self._entity(row) for row in rows])
+
+    async def branch_commits(
+        self, agent: Agent, uuid: UUID, branch: str, *, only_tag: bool, offset: int, limit: int
+    ) -> list[Commit]:
+        """Return commits of a branch, newest first; a limit of 0 gives none (decisions.md 5)."""
+        require_user(agent)
+        async with self._context.database.read() as connection:
+            row = await _load(connection, uuid)
+        require_registry_access(self._context, agent, row)
+        if limit == 0:
+            return []
+        return await self._context.mirrors.commits(uuid, branch, offset=offset, limit=limit, only_tag=only_tag)
+
+    async def update_local(self, agent: Agent, uuid: UUID) -> None:
+        """Fetch now; not more often than PU_MIN_INTERVAL_SYNC_REPOSITORY (W13)."""
+        require_user(agent)
+        async with self._context.act() as act:
+            row = await _load(act.connection, uuid)
+            require_registry_access(self._context, agent, row)
+            interval = self._context.settings.min_interval_sync_repository
+            last = row.sync_last_datetime
+            if last is not None and (act.now - last).total_seconds() < interval:
+                raise RepositoryRegistryError(
+                    f"the repository was synchronised less than {interval:g} s ago; wait a little"
+                )
+            values = {"sync_status": RepositoryStatus.PROCESSING.value, "sync_last_datetime": act.now}
+            await act.connection.execute(
+                repository_registry.update().where(repository_registry.c.uuid == uuid).values(values)
+            )
+        await sync_repository(self._context, uuid)
+
+    async def set_credentials(self, agent: Agent, uuid: UUID, credentials: Credentials) -> None:
+        """Store the caller's credentials of a private repository and try them."""
+        user = require_user(agent)
+        _check_credentials(credentials)
+        async with self._context.act() as act:
+            row = await _load(act.connection, uuid)
+            _require_private(row)
+            slots = read_slots(self._context.cipher, row.cipher_credentials_private_repository)
+            text = write_slots(self._context.cipher, with_slot(slots, user, credentials))
+            await act.connection.execute(
+                repository_registry.update()
+                .where(repository_registry.c.uuid == uuid)
+                .values(cipher_credentials_private_repository=text)
+            )
+        await sync_repository(self._context, uuid)
+
+    async def get_credentials(self, agent: Agent, uuid: UUID) -> CredentialSlot | None:
+        """Return the caller's own slot."""
+        user = require_user(agent)
+        async with self._context.database.read() as connection:
+            row = await _load(connection, uuid)
+        _require_private(row)
+        return read_slots(self._context.cipher, row.cipher_credentials_private_repository).get(user)
+
+    async def delete(self, agent: Agent, uuid: UUID) -> None:
+        """Delete a repository that no Repo uses; the row first, then the mirror."""
+        require_user(agent)
+        async with self._context.act() as act:
+            row = await _load(act.connection, uuid)
+            require_creator(agent, row.creator_uuid)
+            used = select(func.count()).select_from(repos).where(repos.c.repository_registry_uuid == uuid)
+            if (await act.connection.execute(used)).scalar_one():
+                raise RepositoryRegistryError("Repos still use this repository; delete them first", conflict=True)
+            await act.connection.execute(repository_registry.delete().where(repository_registry.c.uuid == uuid))
+        await self._context.mirrors.remove(uuid)
+
+    async def _entity(self, row: Row[Any]) -> Repository:
+        uuid: UUID = row.uuid
+        branches = await self._context.mirrors.branches(uuid) if self._context.mirrors.exists(uuid) else []
+        return from_row(Repository, row, branches=branches)
+
+
+async def _load(connection: AsyncConnection, uuid: UUID) -> Row[Any]:
+    query = select(repository_registry).where(repository_registry.c.uuid == uuid)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no repository {uuid}")
+    return row
+
+
+def _check_credentials(credentials: Credentials | None) -> None:
+    if credentials is None or not credentials.username or not credentials.pat_token:
+        raise RepositoryRegistryError("a private repository needs credentials: username and pat_token, both filled")
+
+
+def _require_private(row: Row[Any]) -> None:
+    if row.is_public_repository:
+        raise RepositoryRegistryError("the repository is public; it takes no credentials")
+
+
+def require_registry_access(context: Context, agent: Agent, row: Row[Any]) -> None:
+    """Let a User pass to a public repository, or to a private one with credentials that worked.
+
+    Raises:
+        NoAccessError: the caller's own credentials are missing or not valid.
+    """
+    user = require_user(agent)
+    if row.is_public_repository:
+        return
+    slot = read_slots(context.cipher, row.cipher_credentials_private_repository).get(user)
+    if slot is None or slot.status is not CredentialStatus.VALID:
+        raise NoAccessError("this private repository needs your own valid credentials; set them first")

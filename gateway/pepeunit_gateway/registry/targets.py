@@ -1,0 +1,86 @@
+"""A unit beside its Repo, and which commit it should run. Source: protocol/firmware.md 7.5."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pepeunit_gateway.errors import NotFoundError
+from pepeunit_gateway.firmware.env import parse_env_example
+from pepeunit_gateway.firmware.jsonfile import JSON
+from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.firmware.schema import SchemaExample, parse_schema_example
+from pepeunit_gateway.firmware.versions import RepoRule, Target, UnitRule, resolve
+from pepeunit_gateway.storage.tables import repos, units
+
+__all__ = ["load_unit", "read_examples", "repo_rule", "select_units", "target_of", "unit_rule"]
+
+_REPO_COLUMNS = (
+    repos.c.repository_registry_uuid,
+    repos.c.default_branch,
+    repos.c.is_auto_update_repo,
+    repos.c.is_compilable_repo,
+    repos.c.is_only_tag_update,
+    repos.c.default_commit,
+    repos.c.visibility_level.label("repo_visibility_level"),
+)
+
+
+def select_units() -> Select[Any]:
+    """Select all columns of units and those of their Repos that decide about versions."""
+    return select(units, *_REPO_COLUMNS).select_from(units.join(repos, units.c.repo_uuid == repos.c.uuid))
+
+
+async def load_unit(connection: AsyncConnection, uuid: UUID) -> Row[Any]:
+    """Return the row of `select_units` for one unit.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    row: Row[Any] | None = (await connection.execute(select_units().where(units.c.uuid == uuid))).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no unit {uuid}")
+    return row
+
+
+def repo_rule(row: Row[Any]) -> RepoRule:
+    """Return the Repo's part of the decision; `row` is of `repos` or of `select_units`."""
+    return RepoRule(
+        default_branch=row.default_branch,
+        is_auto_update=row.is_auto_update_repo,
+        is_compilable=row.is_compilable_repo,
+        is_only_tag_update=row.is_only_tag_update,
+        default_commit=row.default_commit,
+    )
+
+
+def unit_rule(values: Mapping[Any, Any]) -> UnitRule:
+    """Return the unit's part of the decision."""
+    return UnitRule(
+        is_auto_update=values["is_auto_update_from_repo_unit"],
+        branch=values["repo_branch"],
+        commit=values["repo_commit"],
+    )
+
+
+async def target_of(mirrors: MirrorCache, row: Row[Any]) -> Target:
+    """Return the commit that the unit of `select_units` should run.
+
+    Raises:
+        GitRepoError: there is no such version.
+    """
+    rule = unit_rule(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented access to the columns
+    return await resolve(mirrors, row.repository_registry_uuid, repo_rule(row), rule)
+
+
+async def read_examples(mirrors: MirrorCache, registry: UUID, commit: str) -> tuple[SchemaExample, dict[str, JSON]]:
+    """Return schema_example.json and env_example.json of a commit.
+
+    Raises:
+        GitRepoError, CustomJSONDecodeError: a file is missing or broken; the message says which and where.
+    """
+    schema = parse_schema_example(await mirrors.read_file(registry, commit, "schema_example.json"))
+    env = parse_env_example(await mirrors.read_file(registry, commit, "env_example.json"))
+    return schema, env

@@ -1,0 +1,226 @@
+"""What a device fetches: env.json, schema.json, its archive, its storage; and commands to it.
+
+Source: protocol/rest.md 2.6, protocol/firmware.md 7.6-7.9, decisions.md 2, 5 and 15; W22, W23 and W37.
+"""
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.rules import require_creator, require_creator_or_unit, require_user
+from pepeunit_gateway.access.tokens import unit_token
+from pepeunit_gateway.errors import CustomJSONDecodeError, UnitError
+from pepeunit_gateway.firmware.archives import Archive, ArchiveFormat
+from pepeunit_gateway.firmware.env import PlatformEnv, check_typed, generated_env, merge_env
+from pepeunit_gateway.firmware.jsonfile import JSON, dump_object
+from pepeunit_gateway.firmware.schema import NodeLink, SchemaExample, build_schema
+from pepeunit_gateway.firmware.versions import Target
+from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.entities import LogLevel, Page, UnitLog
+from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, OrderBy, Paging
+from pepeunit_gateway.registry.node_sync import sync_nodes
+from pepeunit_gateway.registry.outbox import queue_command
+from pepeunit_gateway.registry.targets import load_unit, read_examples, target_of
+from pepeunit_gateway.registry.updates import Updates
+from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
+from pepeunit_gateway.topics import BackendTopicCommand, node_topic
+
+__all__ = ["UnitFiles"]
+
+_KEYS = ("PU_SECRET_KEY", "PU_ENCRYPT_KEY")
+
+
+class UnitFiles:
+    """The files and the private data of units; only the creator and the unit itself reach them."""
+
+    def __init__(self, context: Context, updates: Updates) -> None:
+        self._context = context
+        self._updates = updates
+
+    async def env(self, agent: Agent, uuid: UUID) -> dict[str, JSON]:
+        """Return env.json; PU_COMMIT_VERSION is the target commit."""
+        row = await self._own_unit(agent, uuid)
+        target = await target_of(self._context.mirrors, row)
+        _, example = await self._synced(row, target)
+        return self._env(row, example, target.commit)
+
+    async def set_env(self, agent: Agent, uuid: UUID, env_json: str) -> None:
+        """Store typed values; those equal to the generated ones are dropped (decisions.md 15).
+
+        Raises:
+            CustomJSONDecodeError: not JSON, or not an object.
+        """
+        require_user(agent)
+        typed = _parse_object(env_json)
+        async with self._context.database.read() as connection:
+            row = await load_unit(connection, uuid)
+        require_creator(agent, row.creator_uuid)
+        target = await target_of(self._context.mirrors, row)
+        _, example = await read_examples(self._context.mirrors, row.repository_registry_uuid, target.commit)
+        stored = self._stored(row)
+        generated = self._generated(row, example, stored)
+        kept = check_typed(example, generated, {**stored, **typed})
+        await self._store(uuid, {**{key: stored[key] for key in _KEYS}, **kept})
+
+    async def reset_env(self, agent: Agent, uuid: UUID) -> None:
+        """Forget what was typed, and make new keys."""
+        require_user(agent)
+        async with self._context.database.read() as connection:
+            row = await load_unit(connection, uuid)
+        require_creator(agent, row.creator_uuid)
+        await self._store(uuid, {key: base64.b64encode(os.urandom(32)).decode() for key in _KEYS})
+
+    async def target_version(self, agent: Agent, uuid: UUID) -> Target:
+        """Return the commit that the unit should run, and its tag."""
+        return await target_of(self._context.mirrors, await self._own_unit(agent, uuid))
+
+    async def current_schema(self, agent: Agent, uuid: UUID) -> dict[str, dict[str, list[str]]]:
+        """Return schema.json; the nodes follow the target version first (W22, W23)."""
+        row = await self._own_unit(agent, uuid)
+        target = await target_of(self._context.mirrors, row)
+        example, _ = await self._synced(row, target)
+        return await self._schema(uuid, example)
+
+    async def archive(self, agent: Agent, uuid: UUID, fmt: ArchiveFormat) -> Archive:
+        """Return the program of the target version with this unit's env.json and schema.json."""
+        row = await self._own_unit(agent, uuid)
+        target = await target_of(self._context.mirrors, row)
+        example, env_example = await self._synced(row, target)
+        env = dump_object(self._env(row, env_example, target.commit))
+        schema = json.dumps(await self._schema(uuid, example), indent=4).encode()
+        return await self._context.archives.build(row.repository_registry_uuid, target.commit, env, schema, fmt)
+
+    async def set_state_storage(self, agent: Agent, uuid: UUID, state: str) -> None:
+        """Store up to PU_MAX_CIPHER_LENGTH characters for the unit; an empty text clears."""
+        await self._own_unit(agent, uuid)
+        text = self._context.cipher.encrypt(state) if state else None
+        async with self._context.act() as act:
+            await act.connection.execute(units.update().where(units.c.uuid == uuid).values(cipher_state_storage=text))
+
+    async def get_state_storage(self, agent: Agent, uuid: UUID) -> str:
+        """Return what was stored, or an empty text."""
+        row = await self._own_unit(agent, uuid)
+        return self._context.cipher.decrypt(row.cipher_state_storage) if row.cipher_state_storage else ""
+
+    async def send_command(self, agent: Agent, uuid: UUID, command: BackendTopicCommand) -> None:
+        """Queue a command; nothing is sent if the program's schema does not list it (protocol/broker.md 6.6)."""
+        row = await self._own_unit(agent, uuid)
+        if command is BackendTopicCommand.UPDATE:
+            await self._updates.update_unit(uuid, force=True)
+            return
+        target = await target_of(self._context.mirrors, row)
+        example, _ = await self._synced(row, target)
+        if command.topic_name in example.input_base_topic:
+            async with self._context.act() as act:
+                await queue_command(act, self._context.settings.domain, uuid, command)
+
+    async def logs(
+        self, agent: Agent, uuid: UUID, *, levels: Sequence[LogLevel], order: OrderBy, paging: Paging
+    ) -> Page[UnitLog]:
+        """Return a page of the unit's log lines."""
+        await self._own_unit(agent, uuid)
+        count, rows = await self._context.telemetry.read_logs(
+            uuid,
+            [level.value for level in levels],
+            offset=paging.offset,
+            limit=paging.limit or DEFAULT_LIMIT,
+            ascending=order is OrderBy.ASC,
+            now=self._context.clock(),
+        )
+        logs = [
+            UnitLog(r.uuid, LogLevel(r.level), r.unit_uuid, r.text, r.create_datetime, r.expiration_datetime)
+            for r in rows
+        ]
+        return Page(count, logs)
+
+    async def _own_unit(self, agent: Agent, uuid: UUID) -> Row[Any]:
+        async with self._context.database.read() as connection:
+            row = await load_unit(connection, uuid)
+        require_creator_or_unit(agent, row.creator_uuid, uuid)
+        return row
+
+    async def _synced(self, row: Row[Any], target: Target) -> tuple[SchemaExample, dict[str, JSON]]:
+        """Return the example files of the target; the nodes exist afterwards."""
+        example, env = await read_examples(self._context.mirrors, row.repository_registry_uuid, target.commit)
+        if row.synced_commit != target.commit:
+            pipe = self._context.settings.ff_datapipe_default_last_value_enable
+            async with self._context.act() as act:
+                await sync_nodes(act, row, example, target.commit, default_pipe=pipe)
+        return example, env
+
+    def _stored(self, row: Row[Any]) -> dict[str, JSON]:
+        stored: dict[str, JSON] = json.loads(self._context.cipher.decrypt(row.cipher_env_dict))
+        return stored
+
+    async def _store(self, uuid: UUID, values: Mapping[str, JSON]) -> None:
+        text = self._context.cipher.encrypt(json.dumps(values))
+        async with self._context.act() as act:
+            await act.connection.execute(
+                units.update().where(units.c.uuid == uuid).values(cipher_env_dict=text, last_update_datetime=act.now)
+            )
+
+    def _generated(self, row: Row[Any], example: Mapping[str, JSON], stored: Mapping[str, JSON]) -> dict[str, JSON]:
+        settings = self._context.settings
+        platform = PlatformEnv(
+            domain=settings.domain,
+            http_type=settings.http_type,
+            app_prefix=settings.app_prefix,
+            api_prefix=settings.api_v1_prefix,
+            mqtt_host=settings.mqtt_host,
+            mqtt_port=settings.mqtt_port,
+            state_send_interval=settings.state_send_interval,
+        )
+        token = unit_token(row.uuid, secret=self._context.secret, generation=row.token_generation)
+        return generated_env(
+            platform,
+            auth_token=token,
+            secret_key=str(stored["PU_SECRET_KEY"]),
+            encrypt_key=str(stored["PU_ENCRYPT_KEY"]),
+            example=example,
+        )
+
+    def _env(self, row: Row[Any], example: Mapping[str, JSON], commit: str) -> dict[str, JSON]:
+        stored = self._stored(row)
+        return merge_env(example, self._generated(row, example, stored), stored, commit)
+
+    async def _schema(self, uuid: UUID, example: SchemaExample) -> dict[str, dict[str, list[str]]]:
+        async with self._context.database.read() as connection:
+            links = await _links(connection, uuid, self._context.settings.domain)
+        return build_schema(self._context.settings.domain, uuid, example, links)
+
+
+async def _links(connection: AsyncConnection, unit: UUID, domain: str) -> list[NodeLink]:
+    output = units_nodes.alias("output")
+    edge = units_nodes_edges
+    own = (await connection.execute(select(units_nodes).where(units_nodes.c.unit_uuid == unit))).all()
+    query = (
+        select(edge.c.node_input_uuid, output.c.uuid, output.c.topic_name)
+        .select_from(
+            edge.join(output, edge.c.node_output_uuid == output.c.uuid).join(
+                units_nodes, edge.c.node_input_uuid == units_nodes.c.uuid
+            )
+        )
+        .where(units_nodes.c.unit_uuid == unit)
+        .order_by(output.c.create_datetime, output.c.uuid)
+    )
+    linked: dict[UUID, list[str]] = {}
+    for row in (await connection.execute(query)).all():
+        linked.setdefault(row.node_input_uuid, []).append(node_topic(domain, row.uuid, row.topic_name))
+    return [NodeLink(row.type, row.topic_name, row.uuid, tuple(linked.get(row.uuid, ()))) for row in own]
+
+
+def _parse_object(text: str) -> dict[str, JSON]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise CustomJSONDecodeError(f"env_json_string is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UnitError("env_json_string must be a JSON object")
+    return value

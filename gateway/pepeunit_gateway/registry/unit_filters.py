@@ -1,0 +1,82 @@
+"""The filters of unit lists. Source: protocol/rest.md 2.2."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, exists, select
+
+from pepeunit_gateway.access.agents import VisibilityLevel
+from pepeunit_gateway.registry.entities import UnitNodeType
+from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, ordered, search
+from pepeunit_gateway.registry.targets import select_units
+from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
+
+__all__ = ["UnitFilter", "nodes_query", "units_query"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFilter:
+    """Absent means "all"; the node filters count only with `is_include_output_unit_nodes`."""
+
+    is_include_output_unit_nodes: bool = False
+    uuids: Sequence[UUID] = ()
+    creator_uuid: UUID | None = None
+    repo_uuid: UUID | None = None
+    repos_uuids: Sequence[UUID] = ()
+    search_string: str | None = None
+    is_auto_update_from_repo_unit: bool | None = None
+    visibility_level: Sequence[VisibilityLevel] = ()
+    unit_node_input_uuid: UUID | None = None
+    unit_node_type: Sequence[UnitNodeType] = ()
+    unit_node_uuids: Sequence[UUID] = ()
+    order_by_create_date: OrderBy = OrderBy.DESC
+    order_by_last_update: OrderBy = OrderBy.DESC
+    order_by_unit_name: OrderBy = OrderBy.ASC
+    paging: Paging = FIRST_PAGE
+
+
+def _node_conditions(wanted: UnitFilter) -> list[Any]:
+    if wanted.unit_node_input_uuid is not None:
+        edge = units_nodes_edges
+        linked = select(edge.c.node_output_uuid).where(edge.c.node_input_uuid == wanted.unit_node_input_uuid)
+        return [units_nodes.c.type == UnitNodeType.OUTPUT.value, units_nodes.c.uuid.in_(linked)]
+    conditions: list[Any] = []
+    if wanted.unit_node_type:
+        conditions.append(units_nodes.c.type.in_([kind.value for kind in wanted.unit_node_type]))
+    if wanted.unit_node_uuids:
+        conditions.append(units_nodes.c.uuid.in_(list(wanted.unit_node_uuids)))
+    return conditions
+
+
+def units_query(wanted: UnitFilter) -> Select[Any]:
+    """Select the units; with nodes asked for, only units that have such a node."""
+    query = select_units().where(*search(wanted.search_string, units.c.name))
+    repos_wanted = [*wanted.repos_uuids, *([wanted.repo_uuid] if wanted.repo_uuid else [])]
+    if wanted.uuids:
+        query = query.where(units.c.uuid.in_(list(wanted.uuids)))
+    if wanted.creator_uuid:
+        query = query.where(units.c.creator_uuid == wanted.creator_uuid)
+    if repos_wanted:
+        query = query.where(units.c.repo_uuid.in_(repos_wanted))
+    if wanted.is_auto_update_from_repo_unit is not None:
+        query = query.where(units.c.is_auto_update_from_repo_unit == wanted.is_auto_update_from_repo_unit)
+    if wanted.is_include_output_unit_nodes:
+        own = units_nodes.c.unit_uuid == units.c.uuid
+        query = query.where(exists(select(units_nodes.c.uuid).where(own, *_node_conditions(wanted))))
+    return query.order_by(
+        ordered(units.c.create_datetime, wanted.order_by_create_date),
+        ordered(units.c.last_update_datetime, wanted.order_by_last_update),
+        ordered(units.c.name, wanted.order_by_unit_name),
+        units.c.uuid,
+    )
+
+
+def nodes_query(wanted: UnitFilter, unit_uuids: Sequence[UUID]) -> Select[Any]:
+    """Select the nodes of these units that the filter asks for."""
+    return (
+        select(units_nodes)
+        .where(units_nodes.c.unit_uuid.in_(list(unit_uuids)), *_node_conditions(wanted))
+        .order_by(units_nodes.c.type.desc(), units_nodes.c.topic_name, units_nodes.c.uuid)
+    )

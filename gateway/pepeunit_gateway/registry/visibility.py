@@ -1,0 +1,88 @@
+"""Who sees which rows, in SQL. The decision itself is `access.rules.may_see`; lists ask the database the same question.
+
+Source: protocol/security.md 4.2 and 4.4, decisions.md 1, 2 and 16.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, FromClause, Table, exists, false, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pepeunit_gateway.access.agents import Agent, AgentType, VisibilityLevel
+from pepeunit_gateway.access.rules import may_see
+from pepeunit_gateway.errors import NoAccessError, UnauthorizedError
+from pepeunit_gateway.storage.tables import permissions, repos, units, units_nodes, units_nodes_edges
+
+__all__ = ["check_sight", "insert_permissions", "linked_to_unit", "visible"]
+
+_RESOURCE = {
+    repos.name: (permissions.c.resource_repo_uuid, "Repo"),
+    units.name: (permissions.c.resource_unit_uuid, "Unit"),
+    units_nodes.name: (permissions.c.resource_unit_node_uuid, "UnitNode"),
+}
+
+
+def linked_to_unit(node_uuid: ColumnElement[Any], unit_uuid: UUID) -> ColumnElement[bool]:
+    """Tell in SQL whether an edge joins the node with a node of the unit."""
+    own = units_nodes.alias("own")
+    edge = units_nodes_edges.alias("edge")
+    joined = or_(
+        (edge.c.node_output_uuid == node_uuid) & (edge.c.node_input_uuid == own.c.uuid),
+        (edge.c.node_input_uuid == node_uuid) & (edge.c.node_output_uuid == own.c.uuid),
+    )
+    return exists(select(edge.c.uuid).select_from(edge.join(own, joined)).where(own.c.unit_uuid == unit_uuid))
+
+
+def _permitted(agent: Agent, table: Table) -> ColumnElement[bool]:
+    resource, _ = _RESOURCE[table.name]
+    holder = permissions.c.agent_user_uuid if agent.type is AgentType.USER else permissions.c.agent_unit_uuid
+    row = exists(select(permissions.c.uuid).where(holder == agent.uuid, resource == table.c.uuid))
+    if agent.type is AgentType.UNIT and agent.uuid is not None:
+        if table is units:
+            return or_(row, units.c.uuid == agent.uuid)
+        if table is units_nodes:
+            return or_(row, units_nodes.c.unit_uuid == agent.uuid, linked_to_unit(units_nodes.c.uuid, agent.uuid))
+    return row
+
+
+def visible(agent: Agent, table: Table, levels: Sequence[VisibilityLevel] | None) -> ColumnElement[bool]:
+    """Restrict a list of repos, units or unit nodes to what `agent` may see, and to `levels` where given."""
+    level = table.c.visibility_level
+    wanted = true() if not levels else level.in_([str(value) for value in levels])
+    if agent.is_admin:
+        return wanted
+    if agent.type is AgentType.BOT:
+        return wanted & (level == VisibilityLevel.PUBLIC.value)
+    open_levels = level.in_([VisibilityLevel.PUBLIC.value, VisibilityLevel.INTERNAL.value])
+    mine = table.c.creator_uuid == agent.uuid if agent.type is AgentType.USER else false()
+    return wanted & or_(open_levels, mine, _permitted(agent, table))
+
+
+async def check_sight(connection: AsyncConnection, agent: Agent, table: Table, row: Any) -> None:
+    """Refuse an agent that may not see the entity in `row`.
+
+    Raises:
+        UnauthorizedError: there is no token and the entity is not Public.
+        NoAccessError: the agent may not see it.
+    """
+    level = VisibilityLevel(row.visibility_level)
+    if may_see(agent, visibility=level, creator_uuid=row.creator_uuid, permitted=False):
+        return
+    if agent.type is AgentType.BOT:
+        raise UnauthorizedError("a token is needed; send it in the header x-auth-token")
+    query = select(true()).select_from(_from(table)).where(table.c.uuid == row.uuid, _permitted(agent, table))
+    permitted = (await connection.execute(query)).scalar_one_or_none() is not None
+    if not may_see(agent, visibility=level, creator_uuid=row.creator_uuid, permitted=permitted):
+        raise NoAccessError("you may not see this entity")
+
+
+def _from(table: Table) -> FromClause:
+    return table
+
+
+async def insert_permissions(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the automatic rows of protocol/security.md 4.3; every dict has the same keys."""
+    if rows:
+        await connection.execute(permissions.insert(), list(rows))
