@@ -1,6 +1,5 @@
 """The main job from an empty folder to two updated units. Every step waits for what it promises."""
 
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +50,7 @@ class Scenario:
         self.repo = ""
         self.units: dict[str, UnitView] = {}
         self.git = GitServer(stage.folder / "git")
-        self.tree: WorkTree | None = None
+        self.tree: WorkTree
         self.commits: list[str] = []
 
     @property
@@ -132,9 +131,12 @@ class Scenario:
 
     async def serve_repository(self) -> None:
         self.git.start()
-        self.tree = WorkTree(self.git, "thermometer")
-        shutil.copytree(EXAMPLE, self.tree.path, dirs_exist_ok=True)
-        self.commits.append(self.tree.commit("The thermometer"))
+        self.tree = WorkTree.create(self.stage.folder / "work", bare=self.git.bare("thermometer"), source=EXAMPLE)
+        self._push("The thermometer")
+
+    def _push(self, message: str) -> None:
+        self.commits.append(self.tree.commit(message))
+        self.tree.push()
 
     async def register_repository(self) -> None:
         body = {"platform": "Git", "repository_url": self.git.url("thermometer"), "is_public_repository": True}
@@ -233,12 +235,11 @@ class Scenario:
             await self.steps.until(arrived, lambda seen: seen[0] in seen[1])
 
     async def commit_change(self) -> None:
-        main = self.tree.path / "main.py"
-        before = main.read_text()
+        before = (EXAMPLE / "main.py").read_text()
         after = before.replace('PROGRAM_VERSION = "1.0.0"', 'PROGRAM_VERSION = "1.1.0"')
         assert before != after, "the sample program lost its PROGRAM_VERSION line"
-        main.write_text(after)
-        self.commits.append(self.tree.commit("Version 1.1.0"))
+        self.tree.write("main.py", after)
+        self._push("Version 1.1.0")
 
     async def check_version(self, index: int) -> None:
         async def look() -> dict[str, tuple[Any, ...]]:
