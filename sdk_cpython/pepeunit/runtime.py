@@ -1,0 +1,237 @@
+"""What runs while a unit runs: the session, the commands, state, logs, timers and handlers."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from .backoff import Backoff
+from .device import Device
+from .dispatch import Dispatch
+from .errand import Errand
+from .errors import SessionError
+from .handlers import Handlers, Task, guarded, keep_time
+from .log import batches
+from .message import Message
+from .session import DELIVERED, Session
+from .state import machine_state, state_payload, unix_millis
+
+__all__ = ["LOG_NAME", "RESTART_EXIT_CODE", "STATE_NAME", "Pace", "Runtime"]
+
+RESTART_EXIT_CODE = 75
+STATE_NAME = "state/pepeunit"
+LOG_NAME = "log/pepeunit"
+_DEFAULT_STATE_INTERVAL = 300
+_FLUSH_TIME = 2.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast things are tried again and how long log entries wait for company, in seconds."""
+
+    session: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0))
+    errand: Backoff = field(default_factory=lambda: Backoff(2.0, 300.0))
+    log_batch: float = 0.5
+
+
+class Runtime:
+    """One run of a unit, from `run` to its end."""
+
+    def __init__(self, device: Device, session: Session, handlers: Handlers, pace: Pace) -> None:
+        self._device = device
+        self._session = session
+        self._handlers = handlers
+        self._pace = pace
+        self._log = device.log
+        self._ending: asyncio.Future[int] | None = None
+        self._stop_asked = False
+        self._online = asyncio.Event()
+        self._logged = asyncio.Event()
+        self._wanted_commit = ""
+        self._update = self._errand("update", self._bring_update)
+        self._target = self._errand("asking for the target version", self._ask_target)
+        self._env = self._errand("env update", self._bring_env)
+        self._schema = self._errand("schema update", self._bring_schema)
+        self._log_sync = self._errand("log sync", self._send_all_logs)
+        self._dispatch = Dispatch(
+            lambda: device.schema,
+            handlers,
+            {
+                "update/pepeunit": self._on_update,
+                "env_update/pepeunit": lambda _message: self._env.request(),
+                "schema_update/pepeunit": lambda _message: self._schema.request(),
+                "log_sync/pepeunit": lambda _message: self._log_sync.request(),
+            },
+            self._log,
+        )
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Take a message from the session."""
+        self._dispatch(topic, payload)
+
+    def stop(self) -> None:
+        """End the run, with exit code 0."""
+        self._stop_asked = True
+        self._end(0)
+
+    async def run(self) -> int:
+        """Serve until an update or `stop` ends it; the exit code."""
+        self._ending = asyncio.get_running_loop().create_future()
+        if self._stop_asked:
+            self._ending.set_result(0)
+        self._log.on_write(self._logged.set)
+        await self._session.want(self._device.schema.subscriptions())
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(self._session.run(self._went_online)),
+                tasks.create_task(self._greet()),
+                tasks.create_task(self._send_states()),
+                tasks.create_task(self._send_logs()),
+                *(tasks.create_task(errand.run()) for errand in self._errands()),
+                *(tasks.create_task(inbox.run()) for inbox in self._dispatch.inboxes),
+                *(tasks.create_task(keep_time(timer, self._log)) for timer in self._handlers.timers),
+            ]
+            with _signals_end(self.stop):
+                # A task that fails by a mistake of ours ends the group, this wait and the program with its traceback.
+                code = await self._ending
+            await self._flush()
+            await self._session.close()
+            for task in running:
+                task.cancel()
+        return code
+
+    def _errand(self, name: str, action: Task) -> Errand:
+        return Errand(name, action, self._log, self._pace.errand)
+
+    def _errands(self) -> tuple[Errand, ...]:
+        return (self._update, self._target, self._env, self._schema, self._log_sync)
+
+    def _end(self, code: int) -> None:
+        if self._ending is not None and not self._ending.done():
+            self._ending.set_result(code)
+
+    def _went_online(self) -> None:
+        self._online.set()
+        self._logged.set()
+        # A command that was missed while the unit was away heals itself here.
+        self._target.request()
+
+    def _on_update(self, message: Message) -> None:
+        try:
+            payload = message.json()
+        except ValueError:
+            payload = None
+        commit = payload.get("PU_COMMIT_VERSION") if isinstance(payload, dict) else None
+        if not isinstance(commit, str):
+            self._target.request()
+        else:
+            self._want(commit)
+
+    def _want(self, commit: str) -> None:
+        # Re-sent commands name the installed version most of the time: nothing to do then.
+        if commit != self._device.installed_commit:
+            self._wanted_commit = commit
+            self._update.request()
+
+    async def _ask_target(self) -> None:
+        self._want(await self._device.updates.target())
+
+    async def _bring_update(self) -> None:
+        device = self._device
+        if self._wanted_commit == device.installed_commit:
+            return
+        self._log.info(f"update from {device.installed_commit or 'an unknown version'} to {self._wanted_commit} begins")
+        staged = await device.updates.stage()
+        if staged.commit == device.installed_commit:
+            self._log.warning(f"the gateway still gives version {staged.commit}, which is installed")
+            return
+        self._log.info(f"version {staged.commit} is complete and checked, switching")
+        await self._flush()
+        device.install(staged)
+        self._end(RESTART_EXIT_CODE)
+
+    async def _bring_env(self) -> None:
+        self._device.env = await self._device.updates.fetch_env()
+        self._log.info("env.json was updated")
+        self._session.reconnect_if_moved()
+
+    async def _bring_schema(self) -> None:
+        schema = await self._device.updates.fetch_schema()
+        self._device.schema = schema
+        self._log.info("schema.json was updated")
+        await self._session.want(schema.subscriptions())
+
+    async def _greet(self) -> None:
+        """After each connection: the state at once, then the program's own `on_connect`."""
+        while True:
+            await self._online.wait()
+            self._online.clear()
+            await self._send_state()
+            for task in self._handlers.on_connect:
+                await guarded(self._log, "on_connect", task)
+
+    async def _send_states(self) -> None:
+        while True:
+            await asyncio.sleep(max(self._device.env.number("PU_STATE_SEND_INTERVAL", _DEFAULT_STATE_INTERVAL), 1))
+            await self._send_state()
+
+    async def _send_state(self) -> None:
+        device = self._device
+        values = machine_state(device.directory)
+        payload = state_payload(values, millis=unix_millis(), installed_commit=device.installed_commit)
+        for topic in device.schema.output_base_topic.get(STATE_NAME, ()):
+            # A state that waited is worth nothing: the next connection brings a new one.
+            await self._session.publish(topic, payload, keep=False)
+
+    async def _send_logs(self) -> None:
+        while True:
+            await self._logged.wait()
+            await asyncio.sleep(self._pace.log_batch)
+            self._logged.clear()
+            await self._send_pending_logs()
+
+    async def _send_pending_logs(self) -> None:
+        if self._session.is_online:
+            for payload, lines in batches(self._log.pending()):
+                if await self._publish_log(payload):
+                    self._log.sent(lines)
+
+    async def _send_all_logs(self) -> None:
+        """The answer to log_sync: the gateway has thrown its copy away, so everything stored goes out."""
+        for payload, lines in batches(self._log.lines()):
+            if not await self._publish_log(payload):
+                raise SessionError("the logs could not be sent")
+            self._log.sent(lines)
+
+    async def _publish_log(self, payload: bytes) -> bool:
+        topics = self._device.schema.output_base_topic.get(LOG_NAME, ())
+        sent = [await self._session.publish(topic, payload, keep=False) == DELIVERED for topic in topics]
+        return all(sent)
+
+    async def _flush(self) -> None:
+        """Send what waits before the program ends, as far as two seconds allow."""
+        try:
+            async with asyncio.timeout(_FLUSH_TIME):
+                await self._send_pending_logs()
+        except TimeoutError:
+            return
+        await self._session.drain(_FLUSH_TIME)
+
+
+@contextmanager
+def _signals_end(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM end the run in order, where the loop runs in the main thread."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, stop)
+    except (ValueError, RuntimeError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
