@@ -81,7 +81,7 @@ class Runtime:
             return
         inboxes[name] = Inbox(name, [handler], self.log, self.guard)
         if self._tasks is not None:
-            self._start(inboxes[name].work())
+            self._start(inboxes[name].work)
 
     async def publish(self, topic, payload):
         return await self._session.publish(topic, payload)
@@ -129,18 +129,18 @@ class Runtime:
 
     async def main(self):
         self._tasks = []
-        self._start(self._session.keep())
-        self._start(self._session.send_waiting())
-        self._start(self._send_states())
-        self._start(self._send_logs())
-        self._start(self._connects.work())
+        self._start(self._session.keep)
+        self._start(self._session.send_waiting)
+        self._start(self._send_states)
+        self._start(self._send_logs)
+        self._start(self._connects.work)
         for duty in self._commands.duties:
-            self._start(duty.work())
+            self._start(duty.work)
         for inboxes in (self._inputs, self._commands_of_user):
             for inbox in inboxes.values():
-                self._start(inbox.work())
+                self._start(inbox.work)
         for seconds, function in self.timers:
-            self._start(self._repeat(seconds, function))
+            self._start(self._repeat, seconds, function)
         await self._ended.wait()
         try:
             await asyncio.wait_for(self.log.flush(self.publish_log), _FAREWELL)
@@ -154,10 +154,18 @@ class Runtime:
     def add_timer(self, seconds, function):
         self.timers.append((seconds, function))
         if self._tasks is not None:
-            self._start(self._repeat(seconds, function))
+            self._start(self._repeat, seconds, function)
 
-    def _start(self, job):
-        self._tasks.append(asyncio.create_task(job))
+    def _start(self, job, *arguments):
+        self._tasks.append(asyncio.create_task(self._supervised(job, *arguments)))
+
+    async def _supervised(self, job, *arguments):
+        """Keep a task alive: an error that nobody expected is logged, and the task begins anew."""
+        failures = 0
+        while True:
+            await self.guard("task of the SDK", job, *arguments)
+            await asyncio.sleep_ms(clock.backoff_ms(failures))
+            failures += 1
 
     async def guard(self, what, function, *arguments):
         """Run the program's code: whatever it raises is logged with its traceback, and the unit goes on."""
@@ -187,7 +195,7 @@ class Runtime:
         self.log.news.set()
         self._commands.connected()
         if self.connect_handlers:
-            self._connects.put(None)
+            self._connects.put(Message("", "", b""))
 
     def _receive(self, topic, payload):
         name = self.schema.command(topic)
