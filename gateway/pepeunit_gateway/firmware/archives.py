@@ -1,50 +1,70 @@
-"""Archives of a unit's program with its env.json and schema.json."""
+"""Archives of a unit's program: the files of a commit, packed once, with the unit's own env.json and schema.json.
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+`<root>/<registry uuid>/<commit>.<layout>.tar` is the plain ustar of a commit without anything of a unit; the cache may
+be deleted at any time. A finished archive, which holds secrets, is an anonymous file that nobody else can open, cut or
+delete (W49); it is gone with its last reader.
+"""
+
+import asyncio
+import base64
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Literal, Self
-from uuid import UUID
+from typing import BinaryIO, Self
+from uuid import UUID, uuid4
 
+import structlog
+
+from pepeunit_gateway.errors import GitRepoError
+from pepeunit_gateway.firmware.folders import remove_folder
 from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.firmware.packing import ArchiveFormat, write_archive
+from pepeunit_gateway.firmware.trees import pack_tree
+from pepeunit_gateway.firmware.ustar import DamagedTarError
 
 __all__ = ["Archive", "ArchiveCache", "ArchiveFormat"]
 
+log = structlog.get_logger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class ArchiveFormat:
-    """`tar`, `zip` or `tgz`; wbits and level count for tgz only and are checked (UnitError)."""
-
-    kind: Literal["tar", "zip", "tgz"]
-    wbits: int = 9
-    level: int = 9
+_LAYOUT = 1  # raise it when the same commit must be packed differently
+_PARALLEL = 2
+_ATTEMPTS = 3
+_STALE = 3_600.0  # seconds after which an unfinished tar belongs to nobody
 
 
 class Archive:
-    """A finished archive in an anonymous file: `size` bytes, `digest` is its raw SHA-256.
+    """A finished archive: `size` bytes, `digest` is its raw SHA-256.
 
-    Use as `async with archive:`, then send `archive.chunks()`.
+    Use as `async with archive:` and send `archive.chunks()`; the file is gone afterwards.
     """
 
     def __init__(self, file: BinaryIO, size: int, digest: bytes) -> None:
+        self._file = file
         self.size = size
         self.digest = digest
 
     @property
     def repr_digest(self) -> str:
-        """The value of the Repr-Digest header."""
-        raise RuntimeError
+        """The value of the header Repr-Digest (decisions.md 13)."""
+        return f"sha-256=:{base64.b64encode(self.digest).decode()}:"
 
     async def chunks(self, chunk_size: int = 65_536) -> AsyncIterator[bytes]:
-        raise RuntimeError
-        yield b""
+        """Yield the whole content from its start, read in a thread."""
+        await asyncio.to_thread(self._file.seek, 0)
+        while part := await asyncio.to_thread(self._file.read, chunk_size):
+            yield part
 
     async def read(self) -> bytes:
-        raise RuntimeError
+        """Return the whole content."""
+        return b"".join([part async for part in self.chunks()])
 
     def close(self) -> None:
-        raise RuntimeError
+        """Give the file back."""
+        self._file.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,12 +76,132 @@ class Archive:
 
 
 class ArchiveCache:
-    """Base tars under one folder; safe to delete at any time."""
+    """Builds archives; keeps the base tars of commits below one folder.
+
+    Args:
+        root: made when needed, mode 0700.
+        mirrors: where commits are read.
+        max_bytes: of all base tars together; those used longest ago go first.
+    """
 
     def __init__(self, root: Path, mirrors: MirrorCache, *, max_bytes: int) -> None:
-        self.root = root
+        self._root = root
+        self._mirrors = mirrors
+        self._max_bytes = max_bytes
+        self._slots = asyncio.Semaphore(_PARALLEL)
+        self._packing: dict[Path, asyncio.Task[None]] = {}
 
     async def build(
         self, registry: UUID, commit: str, env_json: bytes, schema_json: bytes, fmt: ArchiveFormat
     ) -> Archive:
-        raise RuntimeError
+        """Return the archive of one unit; deterministic, mtimes are the commit's time.
+
+        Raises:
+            GitRepoError: no such commit, or its files cannot be packed; the message says what to do.
+        """
+        extra = {"env.json": env_json, "schema.json": schema_json}
+        base = self._root / str(registry) / f"{commit}.{_LAYOUT}.tar"
+        for _ in range(_ATTEMPTS):
+            async with self._slots:
+                try:
+                    return await _finished(base, extra, fmt)
+                except FileNotFoundError:
+                    pass  # not packed yet, or evicted
+                except DamagedTarError as error:
+                    log.warning("firmware.archive.damaged", base=base.name, reason=str(error))
+                    base.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # the cache was deleted under our hands
+                await self._pack_once(base, registry, commit)
+        raise GitRepoError("The archive's files vanish as soon as they are packed; check the gateway's data folder")
+
+    async def remove(self, registry: UUID) -> None:
+        """Forget the commits of a removed registry."""
+        await asyncio.to_thread(remove_folder, self._root / str(registry))
+
+    async def _pack_once(self, base: Path, registry: UUID, commit: str) -> None:
+        """Pack a commit; callers at the same time share one run, and none of them can end it for the others."""
+        task = self._packing.get(base)
+        if task is None:
+            task = asyncio.create_task(self._pack(base, registry, commit))
+            self._packing[base] = task
+            task.add_done_callback(lambda done: self._packed(base, done))
+        await asyncio.shield(task)
+
+    def _packed(self, base: Path, task: asyncio.Task[None]) -> None:
+        del self._packing[base]
+        if not task.cancelled():
+            task.exception()  # every waiter may be gone; then nobody else asks for it
+
+    async def _pack(self, base: Path, registry: UUID, commit: str) -> None:
+        self._mirrors.refs(registry)
+        plan = await pack_tree(
+            self._mirrors.history, self._mirrors.mirror(registry), commit, max_size=self._mirrors.max_size
+        )
+        try:
+            await asyncio.to_thread(_store, base, plan.write)
+        finally:
+            plan.close()
+        await asyncio.to_thread(_evict, self._root, self._max_bytes, base, time.time())
+
+
+async def _finished(base: Path, extra: dict[str, bytes], fmt: ArchiveFormat) -> Archive:
+    """Run `_finish` in a thread; when the caller goes away meanwhile, the archive is closed as soon as it is there."""
+    job = asyncio.ensure_future(asyncio.to_thread(_finish, base, extra, fmt))
+    try:
+        return await asyncio.shield(job)
+    except asyncio.CancelledError:
+        job.add_done_callback(_close_unwanted)
+        raise
+
+
+def _close_unwanted(job: "asyncio.Future[Archive]") -> None:
+    if not job.cancelled() and job.exception() is None:
+        job.result().close()
+
+
+def _finish(base: Path, extra: dict[str, bytes], fmt: ArchiveFormat) -> Archive:
+    with base.open("rb") as source:
+        os.utime(source.fileno())
+        out = tempfile.TemporaryFile()  # noqa: SIM115 - owned by the Archive, which closes it
+        try:
+            digest = write_archive(source, extra, fmt, out)
+            size = out.seek(0, os.SEEK_END)
+        except BaseException:
+            out.close()
+            raise
+    return Archive(out, size, digest)
+
+
+def _store(base: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write a base tar beside its place and rename it, so that nobody ever sees a part of one."""
+    base.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = base.with_suffix(f".{uuid4()}.new")
+    try:
+        with temporary.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(base)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _evict(root: Path, max_bytes: int, keep: Path, now: float) -> None:
+    """Delete the tars used longest ago until the rest fits, never `keep`; leftovers of a killed gateway go as well."""
+    found: list[tuple[float, int, Path]] = []
+    for path in root.rglob("*"):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.suffix == ".tar":
+            found.append((stat.st_mtime, stat.st_size, path))
+        elif path.suffix == ".new" and stat.st_mtime < now - _STALE:
+            path.unlink(missing_ok=True)
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= max_bytes:
+            return
+        if path != keep:
+            path.unlink(missing_ok=True)
+            total -= size

@@ -1,69 +1,201 @@
-"""Bare mirrors of the registered repositories."""
+"""Bare mirrors of the registered repositories: `<root>/<registry uuid>.git`.
 
-from dataclasses import dataclass, field
+What readers see is the state that the last complete sync published; syncs of one registry take turns, also between
+processes. Source: protocol/firmware.md 7.1 to 7.4 without W6, W19, W34, W48 and W51 of protocol/pitfalls.md.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
+from pepeunit_gateway.errors import GitRepoError, RepositoryRegistryError
+from pepeunit_gateway.firmware.addresses import resolve_host
+from pepeunit_gateway.firmware.fetching import MirrorSync, SyncResult, remove_leftovers
+from pepeunit_gateway.firmware.folders import folder_size
+from pepeunit_gateway.firmware.history import Commit, History
+from pepeunit_gateway.firmware.locks import hold_file_lock, try_file_lock
+from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs
+from pepeunit_gateway.firmware.remotes import Credentials, Remote
+from pepeunit_gateway.firmware.urls import RepositoryUrl, check_file, parse_url
+
 __all__ = ["Commit", "Credentials", "MirrorCache", "SyncResult"]
 
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a private repository asks for; the token never shows in a repr."""
-
-    username: str
-    pat_token: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SyncResult:
-    """`changed`: a branch or tag differs from before; `size`: bytes of the mirror on disk."""
-
-    changed: bool
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One commit of a branch; `summary` is its whole subject (W34)."""
-
-    commit: str
-    summary: str
-    tag: str | None
+_RESOLVE_LIMIT = 10.0
+_PARALLEL_SYNCS = 4
+_SHOWN_BRANCHES = 10
 
 
 class MirrorCache:
-    """Mirrors under one folder."""
+    """The mirrors below one folder.
+
+    Args:
+        root: made if missing, mode 0700; what killed syncs left there is removed at once (blocking, a few files).
+        max_size: bytes that one mirror may take, PU_MAX_EXTERNAL_REPO_SIZE.
+        allow_private: PU_GIT_ALLOW_PRIVATE.
+        allow_file: PU_GIT_ALLOW_FILE.
+        timeout: seconds for one whole sync, waiting for its turn included.
+    """
 
     def __init__(
-        self,
-        root: Path,
-        *,
-        max_size: int,
-        allow_private: bool,
-        allow_file: tuple[Path, ...],
-        timeout: float,
+        self, root: Path, *, max_size: int, allow_private: bool, allow_file: tuple[Path, ...], timeout: float
     ) -> None:
-        self.root = root
         self.max_size = max_size
+        self.history = History()
+        self._root = root
+        self._allow_private = allow_private
+        self._allow_file = allow_file
+        self._limit = timeout
+        self._slots = asyncio.Semaphore(_PARALLEL_SYNCS)
+        self._published: dict[UUID, tuple[tuple[int, int], Refs]] = {}
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_leftovers(root)
+
+    def mirror(self, registry: UUID) -> Path:
+        """Return the folder of a registry's mirror, whether it exists or not."""
+        return self._root / f"{registry}.git"
 
     def exists(self, registry: UUID) -> bool:
-        raise RuntimeError
+        """Tell whether a complete mirror is there."""
+        return self._find_refs(registry) is not None
 
     async def sync(self, registry: UUID, url: str, credentials: Credentials | None) -> SyncResult:
-        raise RuntimeError
+        """Fetch all branches and tags, or make the mirror if there is none.
+
+        Raises:
+            RepositoryRegistryError: the server cannot be reached, refuses, is too slow, or the repository is too
+                large; the message says what to do. An older mirror goes on serving.
+        """
+        parsed = parse_url(url)
+        try:
+            async with asyncio.timeout(self._limit), self._turn(registry) as lock_fd, self._slots:
+                remote = Remote(parsed, credentials, await self._addresses(parsed))
+                return await MirrorSync(self.mirror(registry), remote, self.max_size, self._limit, lock_fd).run()
+        except TimeoutError as error:
+            raise RepositoryRegistryError(
+                f"Fetching from {parsed.host or parsed.path} took longer than {self._limit:g} s; try again later"
+            ) from error
 
     async def remove(self, registry: UUID) -> None:
-        raise RuntimeError
+        """Remove the mirror; waits for a running sync of it. None there is fine.
+
+        Raises:
+            RepositoryRegistryError: a running sync did not end in time.
+        """
+        mirror = self.mirror(registry)
+        try:
+            async with asyncio.timeout(self._limit), self._turn(registry):
+                if mirror.exists():
+                    mirror.rename(mirror.with_suffix(".removed"))
+                await asyncio.to_thread(remove_leftovers, mirror)
+                self._lock(registry).unlink(missing_ok=True)
+        except TimeoutError as error:
+            raise RepositoryRegistryError("A synchronisation is still running; try again later") from error
+        self._published.pop(registry, None)
 
     async def size(self, registry: UUID) -> int:
-        raise RuntimeError
+        """Return the bytes on disk; 0 when there is no mirror."""
+        return await asyncio.to_thread(folder_size, self.mirror(registry))
 
     async def branches(self, registry: UUID) -> list[str]:
-        raise RuntimeError
+        """Return all branches by name (W34)."""
+        return sorted(self.refs(registry).heads)
 
     async def commits(self, registry: UUID, branch: str, *, offset: int, limit: int, only_tag: bool) -> list[Commit]:
-        raise RuntimeError
+        """Return a page of a branch, newest first; `limit` 0 gives none.
+
+        Raises:
+            GitRepoError: no mirror yet, or no such branch.
+        """
+        refs, head = self.refs(registry), self.head(registry, branch)
+        page = self.history.tagged_page if only_tag else self.history.page
+        return await page(self.mirror(registry), refs, head, offset=offset, limit=limit)
 
     async def read_file(self, registry: UUID, commit: str, path: str) -> bytes | None:
-        raise RuntimeError
+        """Return a file of at most 1 MiB as `commit` has it, None when it has none there.
+
+        Raises:
+            GitRepoError: no mirror yet, no such commit, or the file is larger.
+        """
+        self.refs(registry)
+        return await self.history.read_file(self.mirror(registry), commit, path)
+
+    async def newest_tagged(self, registry: UUID, branch: str) -> str | None:
+        """Return the first tagged commit of a branch in the order of `commits`, None when it has no tag."""
+        refs, head = self.refs(registry), self.head(registry, branch)
+        return next(iter(await self.history.tagged(self.mirror(registry), refs, head)), None)
+
+    async def contains(self, registry: UUID, branch: str, commit: str) -> bool:
+        """Tell whether `commit` (40 hex) lies on `branch`."""
+        return await self.history.contains(self.mirror(registry), self.head(registry, branch), commit)
+
+    def tag(self, registry: UUID, commit: str) -> str | None:
+        """Return the tag of a commit; of several the lexicographically smallest."""
+        return self.refs(registry).tag_of.get(commit)
+
+    def head(self, registry: UUID, branch: str) -> str:
+        """Return the newest commit of a branch.
+
+        Raises:
+            GitRepoError: no mirror yet, or no such branch; the message lists some that exist.
+        """
+        heads = self.refs(registry).heads
+        if branch not in heads:
+            known = ", ".join(sorted(heads)[:_SHOWN_BRANCHES]) or "none, it is empty"
+            raise GitRepoError(f"The repository has no branch {branch[:100]!r}; its branches are: {known}")
+        return heads[branch]
+
+    def refs(self, registry: UUID) -> Refs:
+        """Return the published branches and tags.
+
+        Raises:
+            GitRepoError: the repository has not been fetched yet.
+        """
+        refs = self._find_refs(registry)
+        if refs is None:
+            raise GitRepoError("The repository has not been fetched yet; synchronise its registry first")
+        return refs
+
+    def _find_refs(self, registry: UUID) -> Refs | None:
+        try:
+            stat = (self.mirror(registry) / REFS_FILE).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        known = self._published.get(registry)
+        if known is not None and known[0] == (stat.st_mtime_ns, stat.st_ino):
+            return known[1]
+        refs = load_refs(self.mirror(registry))
+        if refs is not None:
+            self._published[registry] = ((stat.st_mtime_ns, stat.st_ino), refs)
+        return refs
+
+    def _lock(self, registry: UUID) -> Path:
+        return self._root / f"{registry}.lock"
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, registry: UUID) -> AsyncIterator[int]:
+        async with hold_file_lock(self._lock(registry)) as descriptor:
+            yield descriptor
+
+    async def _addresses(self, url: RepositoryUrl) -> tuple[str, ...]:
+        """Check once more, now with the network: settings and names may have changed since the registration."""
+        if url.scheme == "file":
+            check_file(url, self._allow_file)
+            return ()
+        if url.scheme == "http" and not self._allow_private:
+            raise RepositoryRegistryError("http:// needs PU_GIT_ALLOW_PRIVATE=true; use https://")
+        return await resolve_host(url.host, url.port, allow_private=self._allow_private, limit=_RESOLVE_LIMIT)
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Remove half-built mirrors of a killed gateway; those that another process is building right now stay."""
+    for folder in (folder for suffix in ("building", "old", "removed") for folder in root.glob(f"*.{suffix}")):
+        descriptor = try_file_lock(folder.with_suffix(".lock"))
+        if descriptor is None:
+            continue
+        try:
+            remove_leftovers(folder.with_suffix(".git"))
+        finally:
+            os.close(descriptor)

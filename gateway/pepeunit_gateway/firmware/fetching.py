@@ -1,0 +1,191 @@
+"""One sync of one mirror: fetch beside or into it, check its size, publish its refs.
+
+A first fetch, and one that finds the mirror damaged or grown too large, builds a new mirror beside the old one and
+renames it into place. An ordinary fetch adds objects to the mirror in place; readers see nothing of it until the refs
+are published (refs.py). Whatever fails leaves the last published state as it was (W19, W51).
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from pepeunit_gateway.errors import RepositoryRegistryError
+from pepeunit_gateway.firmware.folders import folder_size, remove_folder
+from pepeunit_gateway.firmware.git import GitOutput, git_environment, run_git
+from pepeunit_gateway.firmware.refs import Refs, load_refs, parse_show_ref, publish_refs
+from pepeunit_gateway.firmware.remotes import Remote, explain_failure, is_damage
+
+__all__ = ["MirrorSync", "SyncResult"]
+
+log = structlog.get_logger(__name__)
+
+_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_FETCH = ("fetch", "--no-tags", "--prune", "--no-auto-maintenance", "--no-write-fetch-head", "--no-recurse-submodules")
+_SERVED_BY = "git -c safe.directory=* upload-pack"  # a file:// repository may belong to somebody else
+_WATCH_INTERVAL = 0.1
+_MAX_PACKS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """`changed`: a branch or tag differs from what was published before; `size`: bytes of the mirror on disk."""
+
+    changed: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorSync:
+    """Brings one mirror up to date. The caller holds the lock `lock_fd` of this mirror.
+
+    Args:
+        mirror: the folder `<uuid>.git`; scratch folders are named after it.
+        remote: where to fetch from.
+        max_size: bytes that a mirror may take.
+        limit: seconds for each git process.
+        lock_fd: handed to git, which so keeps the lock while it runs.
+    """
+
+    mirror: Path
+    remote: Remote
+    max_size: int
+    limit: float
+    lock_fd: int
+
+    async def run(self) -> SyncResult:
+        """Do it.
+
+        Raises:
+            RepositoryRegistryError: with what to do; the old mirror goes on serving.
+            TimeoutError: a git process took longer than `limit`.
+        """
+        await asyncio.to_thread(remove_leftovers, self.mirror)
+        before = load_refs(self.mirror)
+        if before is None:
+            return await self._build(before)
+        try:
+            after = await self._fetch(self.mirror)
+        except (_DamagedError, _TooLargeError) as error:
+            log.warning("git.mirror.rebuilt", mirror=self.mirror.name, reason=error.message)
+            return await self._build(before)
+        changed = after != before
+        if changed:
+            await asyncio.to_thread(publish_refs, self.mirror, after)
+            await self._repack()
+        return SyncResult(changed, await asyncio.to_thread(folder_size, self.mirror))
+
+    async def _build(self, before: Refs | None) -> SyncResult:
+        built = self.mirror.with_suffix(".building")
+        try:
+            output = await self._git(None, "init", "--quiet", "--bare", "--template=", "--end-of-options", str(built))
+            if output.code:
+                raise RepositoryRegistryError(f"No mirror can be made in {built.parent}: {output.stderr[-200:]}")
+            after = await self._fetch(built)
+            await asyncio.to_thread(publish_refs, built, after)
+            await asyncio.to_thread(_install, built, self.mirror)
+        finally:
+            await asyncio.to_thread(remove_folder, built)
+        return SyncResult(after != before, await asyncio.to_thread(folder_size, self.mirror))
+
+    async def _fetch(self, git_dir: Path) -> Refs:
+        """Fetch into `git_dir` under the size limit and return the refs it has now."""
+        options = (f"--upload-pack={_SERVED_BY}",) if self.remote.url.scheme == "file" else ()
+        arguments = (*_FETCH, *options, "--end-of-options", self.remote.url.text, *_REFSPECS)
+        output = await self._watched(git_dir, arguments)
+        if output.code:
+            if is_damage(output.stderr):
+                raise _DamagedError(explain_failure(self.remote, output.stderr))
+            raise RepositoryRegistryError(explain_failure(self.remote, output.stderr))
+        await self._check_size(git_dir)
+        listed = await self._git(git_dir, "show-ref", "--heads", "--tags", "--dereference")
+        if listed.code and listed.stderr:  # an empty repository: code 1 without a word
+            raise _DamagedError(f"the mirror cannot be read: {listed.stderr[-200:]}")
+        return parse_show_ref(listed.stdout)
+
+    async def _watched(self, git_dir: Path, arguments: Sequence[str]) -> GitOutput:
+        await self._check_size(git_dir)
+        fetch = asyncio.create_task(self._git(git_dir, *arguments))
+        try:
+            while not (await asyncio.wait({fetch}, timeout=_WATCH_INTERVAL))[0]:
+                await self._check_size(git_dir)
+            return fetch.result()
+        finally:
+            fetch.cancel()
+            await asyncio.wait({fetch})
+
+    async def _check_size(self, git_dir: Path) -> None:
+        if await asyncio.to_thread(folder_size, git_dir) > self.max_size:
+            raise _TooLargeError(
+                f"The repository takes more than {self.max_size / 1024 / 1024:g} MiB; remove large files from its "
+                "history, or the operator raises PU_MAX_EXTERNAL_REPO_SIZE (MiB)"
+            )
+
+    async def _repack(self) -> None:
+        """Join many small packs into one, without what no ref reaches any more. A failure costs only disk."""
+        packs = await asyncio.to_thread(_count_packs, self.mirror)
+        if packs <= _MAX_PACKS:
+            return
+        try:
+            output = await self._git(self.mirror, "repack", "-a", "-d", "-q", "--window-memory=32m")
+        except TimeoutError:
+            log.warning("git.mirror.repack_failed", mirror=self.mirror.name, reason="timeout", packs=packs)
+            return
+        if output.code:
+            log.warning("git.mirror.repack_failed", mirror=self.mirror.name, reason=output.stderr[-200:], packs=packs)
+
+    async def _git(self, git_dir: Path | None, *arguments: str) -> GitOutput:
+        return await run_git(
+            arguments,
+            environment=git_environment(
+                search_path=os.environ.get("PATH", os.defpath),
+                protocols=self.remote.protocols,
+                config=self.remote.config() if arguments[0] == "fetch" else (),
+            ),
+            limit=self.limit,
+            git_dir=git_dir,
+            pass_fds=(self.lock_fd,),
+        )
+
+
+class _DamagedError(RepositoryRegistryError):
+    """The mirror on disk is of no more use."""
+
+
+class _TooLargeError(RepositoryRegistryError):
+    """Over the limit, perhaps only because of what earlier fetches left behind."""
+
+
+def remove_leftovers(mirror: Path) -> None:
+    """Remove what a killed sync of this mirror left: folders beside it, unfinished packs and stale locks in it.
+
+    The caller holds the mirror's lock, so that nobody is still using any of it. Killed between the two renames of an
+    exchange, the old mirror comes back.
+    """
+    old = mirror.with_suffix(".old")
+    if old.exists() and not mirror.exists():
+        old.rename(mirror)
+    for folder in (old, mirror.with_suffix(".building"), mirror.with_suffix(".removed")):
+        remove_folder(folder)
+    if not mirror.is_dir():
+        return
+    for pack in (mirror / "objects" / "pack").glob("tmp_*"):
+        pack.unlink(missing_ok=True)
+    for lock in [*mirror.glob("*.lock"), *(mirror / "refs").rglob("*.lock")]:
+        lock.unlink(missing_ok=True)
+
+
+def _install(built: Path, mirror: Path) -> None:
+    """Put a complete mirror in the place of the old one, if there is one."""
+    old = mirror.with_suffix(".old")
+    if mirror.exists():
+        mirror.rename(old)
+    built.rename(mirror)
+    remove_folder(old)
+
+
+def _count_packs(mirror: Path) -> int:
+    return sum(1 for _ in (mirror / "objects" / "pack").glob("*.pack"))

@@ -1,0 +1,79 @@
+"""The published state of a mirror: its branches and tags at the end of the last successful sync.
+
+Readers look at this one file, which a sync replaces by a rename at its very end. A sync that was killed half-way has
+therefore changed nothing that anybody sees (W19).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+__all__ = ["REFS_FILE", "Refs", "load_refs", "parse_show_ref", "publish_refs"]
+
+REFS_FILE = "pepeunit-refs.json"
+_HEADS = "refs/heads/"
+_TAGS = "refs/tags/"
+_PEELED = "^{}"
+
+
+@dataclass(frozen=True)
+class Refs:
+    """Branch -> commit and tag -> commit (40 hex each); a tag of something else than a commit is on no branch."""
+
+    heads: Mapping[str, str]
+    tags: Mapping[str, str]
+
+    @cached_property
+    def tag_of(self) -> Mapping[str, str]:
+        """Commit -> its tag; of several the lexicographically smallest name (protocol/firmware.md 7.4)."""
+        return MappingProxyType({commit: name for name, commit in sorted(self.tags.items(), reverse=True)})
+
+    @cached_property
+    def key(self) -> str:
+        """A fingerprint: equal states, equal keys."""
+        return hashlib.sha256(_dump(self)).hexdigest()
+
+
+def parse_show_ref(output: bytes) -> Refs:
+    """Read `git show-ref --dereference`. Names that are not UTF-8 cannot be shown or typed and are left out."""
+    heads: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    for line in output.splitlines():
+        commit, _, raw = line.partition(b" ")
+        try:
+            name = raw.decode()
+        except UnicodeDecodeError:
+            continue
+        if name.startswith(_HEADS):
+            heads[name.removeprefix(_HEADS)] = commit.decode()
+        elif name.startswith(_TAGS):  # the peeled line follows its tag and wins
+            tags[name.removeprefix(_TAGS).removesuffix(_PEELED)] = commit.decode()
+    return Refs(dict(sorted(heads.items())), dict(sorted(tags.items())))
+
+
+def load_refs(mirror: Path) -> Refs | None:
+    """Return what was published, or None when the mirror has never been completed."""
+    try:
+        document = json.loads((mirror / REFS_FILE).read_bytes())
+        return Refs(document["heads"], document["tags"])
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None
+
+
+def publish_refs(mirror: Path, refs: Refs) -> None:
+    """Replace the published state in one step that survives a power cut."""
+    temporary = mirror / f"{REFS_FILE}.new"
+    with temporary.open("wb") as file:
+        file.write(_dump(refs))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(mirror / REFS_FILE)
+
+
+def _dump(refs: Refs) -> bytes:
+    return json.dumps({"heads": dict(refs.heads), "tags": dict(refs.tags)}, sort_keys=True).encode()

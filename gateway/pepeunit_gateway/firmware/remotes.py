@@ -1,0 +1,120 @@
+"""The far side of one sync: URL, credentials, pinned addresses - and what git's complaints about it mean."""
+
+import base64
+import re
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from pepeunit_gateway.firmware.urls import RepositoryUrl
+
+__all__ = ["Credentials", "Remote", "explain_failure", "is_damage"]
+
+_MAX_REASON = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a private repository asks for; the token never shows in a repr."""
+
+    username: str
+    pat_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Where to fetch from. `addresses` are what the host was resolved to; empty for file://."""
+
+    url: RepositoryUrl
+    credentials: Credentials | None
+    addresses: tuple[str, ...]
+
+    @property
+    def protocols(self) -> str:
+        """The one transport that git may use."""
+        return self.url.scheme
+
+    def config(self) -> tuple[tuple[str, str], ...]:
+        """Settings for git's environment: the credential, bound to this origin, and the pinned addresses."""
+        pairs: list[tuple[str, str]] = []
+        if self.credentials is not None and self.url.scheme != "file":
+            pairs.append((f"http.{self.url.origin}.extraHeader", f"Authorization: Basic {_basic(self.credentials)}"))
+        if self.addresses and self.url.host not in self.addresses:
+            pinned = ",".join(f"[{item}]" if ":" in item else item for item in self.addresses)
+            pairs.append(("http.curloptResolve", f"{self.url.host}:{self.url.port}:{pinned}"))
+        return tuple(pairs)
+
+    def masked(self, text: str) -> str:
+        """Return `text` with every form of the credential replaced; a server may echo what it was sent."""
+        if self.credentials is None:
+            return text
+        token = self.credentials.pat_token
+        for secret in (_basic(self.credentials), token, quote(token, safe="")):
+            if secret:
+                text = text.replace(secret, "***")
+        return text
+
+
+def explain_failure(remote: Remote, stderr: str) -> str:
+    """Turn git's last lines into one sentence that says what to do. Never holds a credential."""
+    place = f"{remote.url.host}:{remote.url.port}" if remote.url.host else remote.url.path
+    own = "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
+    for pattern, message in _EXPLANATIONS:
+        if re.search(pattern, own, re.IGNORECASE):
+            return message.format(place=place)
+    lines = [line for line in remote.masked(own).splitlines() if line.startswith(("fatal:", "error:"))]
+    reason = lines[-1].partition(":")[2].strip()[:_MAX_REASON] if lines else "git gave no reason"
+    return f"Fetching from {place} failed: {reason}"
+
+
+def is_damage(stderr: str) -> bool:
+    """Tell whether git complains about the mirror on disk, so that only a fresh one helps."""
+    return re.search(_DAMAGE, stderr, re.IGNORECASE) is not None
+
+
+def _basic(credentials: Credentials) -> str:
+    return base64.b64encode(f"{credentials.username}:{credentials.pat_token}".encode()).decode()
+
+
+_EXPLANATIONS = (
+    (
+        r"could not read Username|Authentication failed|returned error: 40[13]",
+        "The git server at {place} refuses access; if the repository is private, set credentials that may read it",
+    ),
+    (
+        r"unable to update url base from redirection|returned error: 30\d|redirect",
+        "The git server at {place} redirects to another address; register the final URL",
+    ),
+    (
+        r"returned error: 404|repository .* not found|does not appear to be a git repository|is this a git repository",
+        "There is no git repository at this URL on {place}; check its path",
+    ),
+    (
+        r"Could not resolve host",
+        "The host of {place} cannot be resolved; check the repository URL",
+    ),
+    (
+        r"Failed to connect|Couldn't connect|Connection refused|timed out|No route to host|Network is unreachable",
+        "The git server at {place} cannot be reached; check that it runs and that this machine may connect to it",
+    ),
+    (
+        r"certificate|SSL|TLS|gnutls",
+        "The TLS certificate of {place} was not accepted; the server needs one that this machine trusts",
+    ),
+    (
+        r"returned error: (429|5\d\d)",
+        "The git server at {place} answers with an error of its own; try again later",
+    ),
+    (
+        r"mismatched algorithms|object format",
+        "The repository at {place} uses SHA-256 object names, which are not supported; use a SHA-1 repository",
+    ),
+    (
+        r"early EOF|unexpected disconnect|hung up|RPC failed|reset by peer|Empty reply|closed|too slow|curl \d+",
+        "The connection to {place} broke off before everything had arrived; try again",
+    ),
+)
+_DAMAGE = (
+    r"not a git repository: |bad object|is corrupt|object file .* is empty|loose object|bad (signature|index|pack)|"
+    r"packfile .* (cannot be accessed|does not match)|unable to read (tree|sha1 file)|missing (blob|tree|commit)|"
+    r"did not send all necessary objects|unresolved deltas|unable to resolve reference|reference broken"
+)
