@@ -2,10 +2,12 @@
 
 from aiohttp import web
 
+from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
 
-__all__ = ["SETTINGS", "TOKEN_HEADER"]
+__all__ = ["REGISTRY", "SETTINGS", "TOKEN_HEADER"]
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
+REGISTRY: web.AppKey[Registry] = web.AppKey("registry", Registry)
 
 TOKEN_HEADER = "x-auth-token"  # noqa: S105 - the header's name, not a token

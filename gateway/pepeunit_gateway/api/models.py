@@ -6,17 +6,19 @@ Times go out as ISO 8601 in UTC with `Z`; times that come in without an offset a
 """
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, Paging
+from pepeunit_gateway.registry.listing import Paging
 
 __all__ = [
+    "MAX_INTEGER",
     "MAX_PAGE_KEY",
     "PAGING_ERROR",
     "BodyModel",
+    "ChangeModel",
     "PageQuery",
     "QueryModel",
     "ReadModel",
@@ -29,7 +31,8 @@ MAX_PAGE_KEY = "max_pagination_size"
 PAGING_ERROR = "paging"
 """The type of an error whose message alone is the answer's detail (protocol/rest.md 2.1)."""
 
-_MAX_OFFSET = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
+"""The largest number that every database's Integer holds."""
 
 
 def _utc(value: datetime) -> datetime:
@@ -52,6 +55,20 @@ class BodyModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True, defer_build=True)
 
 
+class ChangeModel(BodyModel):
+    """The body of a PATCH: only what was sent is changed (W37).
+
+    Null clears the fields named in `clearable`. For the others null means "not sent", as the contract has it.
+    """
+
+    clearable: ClassVar[frozenset[str]] = frozenset()
+
+    def sent(self) -> dict[str, Any]:
+        """Return the fields to change, by name."""
+        values = {name: getattr(self, name) for name in self.model_fields_set}
+        return {name: value for name, value in values.items() if value is not None or name in self.clearable}
+
+
 class ReadModel(BaseModel):
     """An answer, built from the attributes of an entity."""
 
@@ -64,16 +81,16 @@ class PageQuery(QueryModel):
     Errors: "offset must be >= 0", "limit must be >= 0", "limit must be <= 500" as plain details (protocol/rest.md 2.1).
     """
 
-    offset: int = Field(0, json_schema_extra={"minimum": 0, "maximum": _MAX_OFFSET})
-    limit: int = Field(DEFAULT_LIMIT, json_schema_extra={"minimum": 0, "maximum": 500})
+    offset: int = Field(0, json_schema_extra={"minimum": 0, "maximum": MAX_INTEGER})
+    limit: int = Field(0, json_schema_extra={"minimum": 0, "maximum": 500}, description="0 or absent means 100")
 
     @field_validator("offset")
     @classmethod
     def _offset_in_range(cls, value: int) -> int:
         if value < 0:
             raise PydanticCustomError(PAGING_ERROR, "offset must be >= 0")
-        if value > _MAX_OFFSET:
-            raise PydanticCustomError(PAGING_ERROR, f"offset must be <= {_MAX_OFFSET}")
+        if value > MAX_INTEGER:
+            raise PydanticCustomError(PAGING_ERROR, f"offset must be <= {MAX_INTEGER}")
         return value
 
     @field_validator("limit")
@@ -84,9 +101,13 @@ class PageQuery(QueryModel):
             raise PydanticCustomError(PAGING_ERROR, "limit must be >= 0")
         if value > largest:
             raise PydanticCustomError(PAGING_ERROR, f"limit must be <= {largest}")
-        return value or min(DEFAULT_LIMIT, largest)
+        return value
 
     @property
     def paging(self) -> Paging:
         """The page as the registry takes it."""
         return Paging(self.offset, self.limit)
+
+    def filters(self) -> dict[str, Any]:
+        """Everything but the page, by name, as the registry's filters take it."""
+        return {name: value for name, value in self if name not in PageQuery.model_fields}

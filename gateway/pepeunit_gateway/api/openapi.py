@@ -77,13 +77,19 @@ _ERROR_SCHEMAS: dict[str, Any] = {
 }
 
 
+def _add(found: Mapping[str, Any], components: dict[str, Any]) -> None:
+    for name, schema in found.items():
+        if components.setdefault(name, schema) != schema:
+            raise TypeError(f"two different models are named {name}; names are the document's schemas")
+
+
 def _schema(kind: Any, mode: JsonSchemaMode, components: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a type; the models that it names are put into `components`."""
     schema = TypeAdapter(kind).json_schema(ref_template=_REF, mode=mode)
-    components.update(schema.pop("$defs", {}))
+    _add(schema.pop("$defs", {}), components)
     title = schema.get("title")
     if isinstance(kind, type) and schema.get("type") == "object" and isinstance(title, str) and "properties" in schema:
-        components[title] = schema
+        _add({title: schema}, components)
         return {"$ref": _REF.format(model=title)}
     return schema
 
@@ -95,7 +101,7 @@ def _parameters(endpoint: Endpoint, components: dict[str, Any]) -> list[dict[str
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
     if endpoint.query is not None:
         query: dict[str, Any] = endpoint.query[1].model_json_schema(ref_template=_REF)
-        components.update(query.pop("$defs", {}))
+        _add(query.pop("$defs", {}), components)
         required = query.get("required", [])
         for name, part in query["properties"].items():
             parameter = {"name": name, "in": "query", "required": name in required, "schema": part}

@@ -4,15 +4,37 @@ from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
+from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.api import edges, repos, repository_registry, unit_files, unit_nodes, units, users
 from pepeunit_gateway.api.dispatch import Provider, add_routes
 from pepeunit_gateway.api.failures import answer_failures, stamp_request_id
-from pepeunit_gateway.api.keys import SETTINGS
+from pepeunit_gateway.api.keys import REGISTRY, SETTINGS, TOKEN_HEADER
 from pepeunit_gateway.api.models import MAX_PAGE_KEY
 from pepeunit_gateway.api.pages import Readiness, add_pages
 from pepeunit_gateway.api.routing import RouteTable
+from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
 
-__all__ = ["assemble"]
+__all__ = ["TABLES", "assemble", "create_app"]
+
+TABLES: tuple[RouteTable, ...] = (
+    users.routes,
+    repository_registry.routes,
+    repos.routes,
+    units.routes,
+    unit_files.routes,
+    unit_nodes.routes,
+    edges.routes,
+)
+"""Every declared route of the API."""
+
+
+async def _agent(request: web.Request) -> Agent:
+    return await request.app[REGISTRY].agents.identify(request.headers.get(TOKEN_HEADER))
+
+
+async def _registry(request: web.Request) -> Registry:
+    return request.app[REGISTRY]
 
 
 def assemble(
@@ -30,4 +52,17 @@ def assemble(
         context={MAX_PAGE_KEY: settings.max_pagination_size},
     )
     add_pages(app, settings, endpoints, readiness)
+    return app
+
+
+def create_app(settings: Settings, registry: Registry, readiness: Readiness) -> web.Application:
+    """Make the application of the gateway.
+
+    Args:
+        settings: PU_APP_PREFIX, PU_API_V1_PREFIX and PU_MAX_PAGINATION_SIZE are used.
+        registry: the entities.
+        readiness: returns when every part is ready; `/readyz` gives it 3 s.
+    """
+    app = assemble(settings, TABLES, {Agent: _agent, Registry: _registry}, readiness)
+    app[REGISTRY] = registry
     return app

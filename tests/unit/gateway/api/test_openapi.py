@@ -2,7 +2,9 @@
 
 import pytest
 
+from pepeunit_gateway.api.models import ReadModel
 from pepeunit_gateway.api.openapi import build_document
+from pepeunit_gateway.api.routing import RouteTable, Token
 from tests.support.openapi import problems
 from tests.unit.gateway.api.sample import things
 
@@ -59,3 +61,21 @@ def test_docstrings_become_summary_and_description(document):
 def test_an_upload_is_a_multipart_form(document):
     content = document["paths"]["/things/upload"]["post"]["requestBody"]["content"]
     assert content["multipart/form-data"]["schema"]["required"] == ["data"]
+
+
+def test_two_different_models_of_one_name_are_refused():
+    table = RouteTable("/x", tag="X")
+
+    def model(kind):
+        return type("Twin", (ReadModel,), {"__annotations__": {"value": kind}, "__module__": __name__})
+
+    async def first() -> model(int):
+        """First."""
+
+    async def second() -> model(str):
+        """Second."""
+
+    table.get("/a", token=Token.NONE)(first)
+    table.get("/b", token=Token.NONE)(second)
+    with pytest.raises(TypeError, match="two different models are named Twin"):
+        build_document(table.endpoints, title="T", version="1", description="D", prefix="")

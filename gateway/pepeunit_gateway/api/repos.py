@@ -1,0 +1,128 @@
+"""Routes of repos. Source: protocol/rest.md 2.5; design.md lets POST take the optional fields of PATCH."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from pepeunit_gateway.access.agents import Agent, VisibilityLevel
+from pepeunit_gateway.api.models import BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
+from pepeunit_gateway.api.routing import RouteTable, Token
+from pepeunit_gateway.registry.listing import OrderBy
+from pepeunit_gateway.registry.registry import Registry
+from pepeunit_gateway.registry.repos import NewRepo, RepoChange, RepoFilter
+
+__all__ = ["routes"]
+
+routes = RouteTable("/repos", tag="Repos")
+
+
+class RepoRead(ReadModel):
+    uuid: UUID
+    visibility_level: VisibilityLevel
+    name: str
+    create_datetime: UtcTime
+    last_update_datetime: UtcTime
+    default_branch: str | None
+    is_compilable_repo: bool
+    is_auto_update_repo: bool
+    default_commit: str | None
+    is_only_tag_update: bool
+    creator_uuid: UUID | None
+    repository_registry_uuid: UUID
+
+
+class RepoList(ReadModel):
+    count: int
+    repos: list[RepoRead]
+
+
+class VersionRead(ReadModel):
+    commit: str
+    unit_count: int
+    tag: str | None
+
+
+class VersionsRead(ReadModel):
+    unit_count: int
+    versions: list[VersionRead]
+
+
+class NewRepoBody(BodyModel):
+    repository_registry_uuid: UUID
+    default_branch: str
+    visibility_level: VisibilityLevel
+    name: str = Field(description="4 to 20 of letters, digits, _ - .")
+    is_compilable_repo: bool
+    is_auto_update_repo: bool = True
+    default_commit: str | None = None
+    is_only_tag_update: bool = True
+
+
+class RepoChangeBody(ChangeModel):
+    """Null clears default_branch and default_commit."""
+
+    clearable: ClassVar[frozenset[str]] = frozenset({"default_branch", "default_commit"})
+
+    visibility_level: VisibilityLevel | None = None
+    name: str | None = None
+    is_auto_update_repo: bool | None = None
+    default_branch: str | None = None
+    default_commit: str | None = None
+    is_only_tag_update: bool | None = None
+    is_compilable_repo: bool | None = None
+
+
+class RepoQuery(PageQuery):
+    repository_registry_uuid: UUID | None = None
+    uuids: list[UUID] = Field(default_factory=list)
+    creator_uuid: UUID | None = None
+    creators_uuids: list[UUID] = Field(default_factory=list)
+    search_string: str | None = Field(None, description="every word must occur in name, address or default branch")
+    is_auto_update_repo: bool | None = None
+    visibility_level: list[VisibilityLevel] = Field(default_factory=list)
+    order_by_create_date: OrderBy = OrderBy.DESC
+    order_by_last_update: OrderBy = OrderBy.DESC
+
+
+@routes.post("", token=Token.REQUIRED, status=201, errors=(404, 409))
+async def create_repo(registry: Registry, agent: Agent, body: NewRepoBody) -> RepoRead:
+    """Create a Repo on a registered repository."""
+    return RepoRead.model_validate(await registry.repos.create(agent, NewRepo(**dict(body))))
+
+
+@routes.get("/{uuid}", token=Token.OPTIONAL)
+async def get_repo(registry: Registry, agent: Agent, uuid: UUID) -> RepoRead:
+    """Return one Repo."""
+    return RepoRead.model_validate(await registry.repos.get(agent, uuid))
+
+
+@routes.get("", token=Token.OPTIONAL)
+async def get_repos(registry: Registry, agent: Agent, query: RepoQuery) -> RepoList:
+    """List the Repos that you may see."""
+    page = await registry.repos.page(agent, RepoFilter(**query.filters(), paging=query.paging))
+    return RepoList(count=page.count, repos=[RepoRead.model_validate(repo) for repo in page.items])
+
+
+@routes.get("/versions/{uuid}", token=Token.OPTIONAL)
+async def get_versions(registry: Registry, agent: Agent, uuid: UUID) -> VersionsRead:
+    """Count the units of a Repo by the commit they report, most used first."""
+    return VersionsRead.model_validate(await registry.repos.versions(agent, uuid))
+
+
+@routes.patch("/{uuid}", token=Token.REQUIRED, errors=(409,))
+async def update_repo(registry: Registry, agent: Agent, uuid: UUID, body: RepoChangeBody) -> RepoRead:
+    """Change a Repo; its creator may. Its units follow at once where the target commit moved."""
+    return RepoRead.model_validate(await registry.repos.edit(agent, uuid, RepoChange(**body.sent())))
+
+
+@routes.patch("/update_units_firmware/{uuid}", token=Token.REQUIRED)
+async def update_units_firmware(registry: Registry, agent: Agent, uuid: UUID) -> None:
+    """Send Update to every auto-updating unit of a Repo that does not report its target."""
+    await registry.repos.update_units_firmware(agent, uuid)
+
+
+@routes.delete("/{uuid}", token=Token.REQUIRED, errors=(409,))
+async def delete_repo(registry: Registry, agent: Agent, uuid: UUID) -> None:
+    """Delete a Repo that has no units; its creator may."""
+    await registry.repos.delete(agent, uuid)

@@ -1,0 +1,91 @@
+"""Routes of unit nodes. Source: protocol/rest.md 2.7, decisions.md 2; W1 and W16."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from pepeunit_gateway.access.agents import Agent, VisibilityLevel
+from pepeunit_gateway.api.models import MAX_INTEGER, BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
+from pepeunit_gateway.api.routing import RouteTable, Token
+from pepeunit_gateway.registry.entities import UnitNodeType
+from pepeunit_gateway.registry.listing import OrderBy
+from pepeunit_gateway.registry.nodes import NodeChange, NodeFilter
+from pepeunit_gateway.registry.registry import Registry
+
+__all__ = ["UnitNodeRead", "routes"]
+
+routes = RouteTable("/unit_nodes", tag="Unit nodes")
+
+_STATE_BODY = 2 * 1024 * 1024  # PU_MQTT_MAX_PAYLOAD_SIZE, 256 KB by default, with every byte escaped
+
+
+class UnitNodeRead(ReadModel):
+    uuid: UUID
+    type: UnitNodeType
+    visibility_level: VisibilityLevel
+    is_rewritable_input: bool
+    max_connections: int
+    topic_name: str
+    create_datetime: UtcTime
+    last_update_datetime: UtcTime
+    state: str | None
+    is_data_pipe_active: bool
+    data_pipe_yml: str | None = Field(description="JSON, despite its name")
+    data_pipe_status: str | None
+    data_pipe_error: str | None
+    creator_uuid: UUID | None
+    unit_uuid: UUID
+
+
+class UnitNodeList(ReadModel):
+    count: int
+    unit_nodes: list[UnitNodeRead]
+
+
+class UnitNodeChangeBody(ChangeModel):
+    visibility_level: VisibilityLevel | None = None
+    is_rewritable_input: bool | None = Field(None, description="Inputs only")
+    is_data_pipe_active: bool | None = Field(None, description="true only for topics that end in /pepeunit")
+    max_connections: int | None = Field(None, ge=1, le=MAX_INTEGER)
+
+
+class InputStateBody(BodyModel):
+    state: str | None = None
+
+
+class UnitNodeQuery(PageQuery):
+    uuids: list[UUID] = Field(default_factory=list)
+    unit_uuid: UUID | None = None
+    search_string: str | None = Field(None, description="every word must occur in the topic's name")
+    type: list[UnitNodeType] = Field(default_factory=list)
+    visibility_level: list[VisibilityLevel] = Field(default_factory=list)
+    output_uuid: UUID | None = Field(None, description="only the Inputs that this Output feeds")
+    order_by_create_date: OrderBy = OrderBy.DESC
+
+
+@routes.get("/{uuid}", token=Token.OPTIONAL)
+async def get_unit_node(registry: Registry, agent: Agent, uuid: UUID) -> UnitNodeRead:
+    """Return one node."""
+    return UnitNodeRead.model_validate(await registry.nodes.get(agent, uuid))
+
+
+@routes.get("", token=Token.OPTIONAL)
+async def get_unit_nodes(registry: Registry, agent: Agent, query: UnitNodeQuery) -> UnitNodeList:
+    """List the nodes that you may see."""
+    page = await registry.nodes.page(agent, NodeFilter(**query.filters(), paging=query.paging))
+    return UnitNodeList(count=page.count, unit_nodes=[UnitNodeRead.model_validate(node) for node in page.items])
+
+
+@routes.patch("/{uuid}", token=Token.REQUIRED)
+async def update_unit_node(registry: Registry, agent: Agent, uuid: UUID, body: UnitNodeChangeBody) -> UnitNodeRead:
+    """Change a node; its creator may."""
+    return UnitNodeRead.model_validate(await registry.nodes.edit(agent, uuid, NodeChange(**body.sent())))
+
+
+@routes.patch("/set_state_input/{uuid}", token=Token.REQUIRED, max_body=_STATE_BODY)
+async def set_state_input(registry: Registry, agent: Agent, uuid: UUID, body: InputStateBody) -> UnitNodeRead:
+    """Publish a value to an Input and keep it as the node's state; nothing else changes.
+
+    Its creator may, a User with a permission, or a permitted Unit if the Input is rewritable.
+    """
+    return UnitNodeRead.model_validate(await registry.nodes.set_state_input(agent, uuid, body.state))

@@ -1,0 +1,126 @@
+"""Routes of units as entities. Source: protocol/rest.md 2.6. Their files and private data: unit_files.py."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from pepeunit_gateway.access.agents import Agent, VisibilityLevel
+from pepeunit_gateway.api.models import BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
+from pepeunit_gateway.api.routing import RouteTable, Token
+from pepeunit_gateway.api.unit_nodes import UnitNodeRead
+from pepeunit_gateway.registry.entities import FirmwareUpdateStatus, UnitNodeType
+from pepeunit_gateway.registry.listing import OrderBy
+from pepeunit_gateway.registry.registry import Registry
+from pepeunit_gateway.registry.unit_filters import UnitFilter
+from pepeunit_gateway.registry.units import NewUnit, UnitChange
+
+__all__ = ["routes"]
+
+routes = RouteTable("/units", tag="Units")
+
+
+class UnitStateRead(ReadModel):
+    ifconfig: list[Any]
+    millis: float | None
+    mem_free: float | None
+    mem_alloc: float | None
+    freq: float | None
+    statvfs: list[Any]
+    pu_commit_version: str | None
+
+
+class UnitRead(ReadModel):
+    uuid: UUID
+    visibility_level: VisibilityLevel
+    name: str
+    create_datetime: UtcTime
+    last_update_datetime: UtcTime
+    is_auto_update_from_repo_unit: bool
+    target_firmware_platform: str | None
+    repo_branch: str | None
+    repo_commit: str | None
+    unit_state: UnitStateRead | None
+    current_commit_version: str | None
+    firmware_update_status: FirmwareUpdateStatus | None
+    firmware_update_error: str | None
+    last_firmware_update_datetime: UtcTime | None
+    creator_uuid: UUID | None
+    repo_uuid: UUID
+    unit_nodes: list[UnitNodeRead] = Field(description="empty unless is_include_output_unit_nodes asks for them")
+
+
+class UnitList(ReadModel):
+    count: int
+    units: list[UnitRead]
+
+
+class NewUnitBody(BodyModel):
+    repo_uuid: UUID
+    visibility_level: VisibilityLevel
+    name: str = Field(description="4 to 20 of letters, digits, _ - .")
+    is_auto_update_from_repo_unit: bool
+    target_firmware_platform: str | None = None
+    repo_branch: str | None = Field(None, description="needed where the unit does not follow its Repo")
+    repo_commit: str | None = Field(None, description="needed where the unit does not follow its Repo")
+
+
+class UnitChangeBody(ChangeModel):
+    """Null clears target_firmware_platform, repo_branch and repo_commit."""
+
+    clearable: ClassVar[frozenset[str]] = frozenset({"target_firmware_platform", "repo_branch", "repo_commit"})
+
+    visibility_level: VisibilityLevel | None = None
+    name: str | None = None
+    is_auto_update_from_repo_unit: bool | None = None
+    target_firmware_platform: str | None = None
+    repo_branch: str | None = None
+    repo_commit: str | None = None
+
+
+class UnitQuery(PageQuery):
+    is_include_output_unit_nodes: bool = Field(default=False, description="with their nodes; units without one vanish")
+    uuids: list[UUID] = Field(default_factory=list)
+    creator_uuid: UUID | None = None
+    repo_uuid: UUID | None = None
+    repos_uuids: list[UUID] = Field(default_factory=list)
+    search_string: str | None = Field(None, description="every word must occur in the name")
+    is_auto_update_from_repo_unit: bool | None = None
+    visibility_level: list[VisibilityLevel] = Field(default_factory=list)
+    unit_node_input_uuid: UUID | None = Field(None, description="only the Outputs that feed this Input")
+    unit_node_type: list[UnitNodeType] = Field(default_factory=list)
+    unit_node_uuids: list[UUID] = Field(default_factory=list)
+    order_by_create_date: OrderBy = OrderBy.DESC
+    order_by_last_update: OrderBy = OrderBy.DESC
+    order_by_unit_name: OrderBy = OrderBy.ASC
+
+
+@routes.post("", token=Token.REQUIRED, status=201, errors=(404, 409))
+async def create_unit(registry: Registry, agent: Agent, body: NewUnitBody) -> UnitRead:
+    """Create a unit of a Repo that you may see, with its nodes."""
+    return UnitRead.model_validate(await registry.units.create(agent, NewUnit(**dict(body))))
+
+
+@routes.get("/{uuid}", token=Token.OPTIONAL)
+async def get_unit(registry: Registry, agent: Agent, uuid: UUID) -> UnitRead:
+    """Return the public fields of one unit."""
+    return UnitRead.model_validate(await registry.units.get(agent, uuid))
+
+
+@routes.get("", token=Token.OPTIONAL)
+async def get_units(registry: Registry, agent: Agent, query: UnitQuery) -> UnitList:
+    """List the units that you may see."""
+    page = await registry.units.page(agent, UnitFilter(**query.filters(), paging=query.paging))
+    return UnitList(count=page.count, units=[UnitRead.model_validate(unit) for unit in page.items])
+
+
+@routes.patch("/{uuid}", token=Token.REQUIRED, errors=(409,))
+async def update_unit(registry: Registry, agent: Agent, uuid: UUID, body: UnitChangeBody) -> UnitRead:
+    """Change a unit; its creator may. Where its target moves, nodes and an Update command follow."""
+    return UnitRead.model_validate(await registry.units.edit(agent, uuid, UnitChange(**body.sent())))
+
+
+@routes.delete("/{uuid}", token=Token.REQUIRED)
+async def delete_unit(registry: Registry, agent: Agent, uuid: UUID) -> None:
+    """Delete a unit with everything of it; its creator may."""
+    await registry.units.delete(agent, uuid)
