@@ -14,10 +14,8 @@ from .errors import (
     SwitchError,
     UnknownNameError,
 )
-from .message import Message
-from .recovery import recover
-from .runtime import RESTART_EXIT_CODE
-from .session import DELIVERED, DROPPED, QUEUED
+from .message import DELIVERED, DROPPED, QUEUED, Message
+from .recovery import RESTART_EXIT_CODE, recover
 from .unit import Unit
 
 __all__ = [

@@ -1,8 +1,8 @@
 """How long to wait before the next try."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["Backoff"]
+__all__ = ["Backoff", "Pace"]
 
 
 @dataclass(frozen=True)
@@ -17,3 +17,12 @@ class Backoff:
         # 2**16 s is far above any cap and keeps the power finite.
         ceiling = min(self.longest, self.first * 2.0 ** min(max(failures - 1, 0), 16))
         return ceiling * chance
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast things are tried again and how long log entries wait for company, in seconds."""
+
+    session: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0))
+    errand: Backoff = field(default_factory=lambda: Backoff(2.0, 300.0))
+    log_batch: float = 0.5

@@ -2,15 +2,17 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .env import Env, read_env, token_uuid
 from .files import Disk
 from .installed import Installed, read_installed, write_installed
 from .log import Log
-from .rest import Rest
 from .schema import Schema, read_schema
-from .updates import Staged, Updates
 from .worker import Workers
+
+if TYPE_CHECKING:
+    from .updates import Staged
 
 __all__ = ["Device", "program_path"]
 
@@ -22,6 +24,10 @@ class Device:
         """Raises EnvError or SchemaError if env.json or schema.json is missing or broken."""
         self.directory = directory
         self._disk = disk or Disk()
+        # Not at the top, to keep `import pepeunit` light.
+        from .rest import Rest
+        from .updates import Updates
+
         self.env = read_env(directory)
         self.schema: Schema = read_schema(directory)
         self.uuid = token_uuid(self.env.text("PU_AUTH_TOKEN"))
@@ -38,7 +44,7 @@ class Device:
         """The version that is complete here."""
         return self._installed.commit
 
-    def install(self, staged: Staged) -> None:
+    def install(self, staged: "Staged") -> None:
         """Blocking, short: switch to a staged version; the program must start again. Raises SwitchError."""
         self._installed = self.updates.switch(staged, self._installed)
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from .backoff import Backoff
-from .recovery import recover
-from .runtime import RESTART_EXIT_CODE
+from .recovery import RESTART_EXIT_CODE, recover
 
 __all__ = ["Launcher", "Next", "decide"]
 

@@ -1,10 +1,14 @@
-"""What a handler receives."""
+"""What a handler receives, and what becomes of what is published."""
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["Message"]
+__all__ = ["DELIVERED", "DROPPED", "QUEUED", "Message"]
+
+DELIVERED: Final = "delivered"
+QUEUED: Final = "queued"
+DROPPED: Final = "dropped"
 
 
 @dataclass(frozen=True, slots=True)

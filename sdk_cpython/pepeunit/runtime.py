@@ -4,35 +4,25 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
-from .backoff import Backoff
+from .backoff import Pace
 from .device import Device
 from .dispatch import Dispatch
 from .errand import Errand
 from .errors import SessionError
 from .handlers import Handlers, Task, guarded, keep_time
 from .log import batches
-from .message import Message
-from .session import DELIVERED, Session
+from .message import DELIVERED, Message
+from .recovery import RESTART_EXIT_CODE
+from .session import Session
 from .state import machine_state, state_payload, unix_millis
 
-__all__ = ["LOG_NAME", "RESTART_EXIT_CODE", "STATE_NAME", "Pace", "Runtime"]
+__all__ = ["LOG_NAME", "STATE_NAME", "Runtime"]
 
-RESTART_EXIT_CODE = 75
 STATE_NAME = "state/pepeunit"
 LOG_NAME = "log/pepeunit"
 _DEFAULT_STATE_INTERVAL = 300
 _FLUSH_TIME = 2.0
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast things are tried again and how long log entries wait for company, in seconds."""
-
-    session: Backoff = field(default_factory=lambda: Backoff(1.0, 60.0))
-    errand: Backoff = field(default_factory=lambda: Backoff(2.0, 300.0))
-    log_batch: float = 0.5
 
 
 class Runtime:

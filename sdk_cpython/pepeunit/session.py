@@ -6,20 +6,17 @@ Source: protocol/device.md 2.1 and 4; pitfalls S9, S12, S18, S20, S21.
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Final
 
 from .backoff import Backoff
 from .connection import Connection, Endpoint
 from .errors import PepeunitError, SessionError
 from .log import Log
+from .message import DELIVERED, DROPPED, QUEUED
 from .outbox import Outbox
 from .worker import Workers
 
-__all__ = ["DELIVERED", "DROPPED", "MAX_PAYLOAD_BYTES", "QUEUED", "Session"]
+__all__ = ["MAX_PAYLOAD_BYTES", "Session"]
 
-DELIVERED: Final = "delivered"
-QUEUED: Final = "queued"
-DROPPED: Final = "dropped"
 # The broker takes packets of 256 KB; the rest is room for the topic.
 MAX_PAYLOAD_BYTES = 255 * 1024
 # A connection that lasted so long, in seconds, was a good one: the next wait is short again.

@@ -4,19 +4,23 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from .cipher import Cipher
+from .backoff import Pace
 from .connection import Endpoint
 from .device import Device, program_path
 from .env import Env
 from .handlers import Handlers, MessageHandler, Task, Timer
 from .log import Log
-from .recovery import recover
-from .runtime import RESTART_EXIT_CODE, Pace, Runtime
+from .message import DELIVERED, DROPPED, QUEUED
+from .recovery import RESTART_EXIT_CODE, recover
 from .schema import Schema
-from .session import DELIVERED, DROPPED, QUEUED, Session
-from .storage import Storage
+from .session import Session
+
+if TYPE_CHECKING:
+    from .cipher import Cipher
+    from .runtime import Runtime
+    from .storage import Storage
 
 __all__ = ["Unit"]
 
@@ -40,8 +44,6 @@ class Unit:
         self._device = Device(place)
         self._pace = pace or Pace()
         self._handlers = Handlers()
-        self._cipher = Cipher(lambda: self.env)
-        self._storage = Storage(self._device.rest, self._device.uuid)
         self._session = Session(
             lambda: Endpoint.of(self.env), self._device.log, self._receive, backoff=self._pace.session
         )
@@ -74,14 +76,18 @@ class Unit:
         return self._device.log
 
     @property
-    def cipher(self) -> Cipher:
+    def cipher(self) -> "Cipher":
         """Encryption with the unit's key."""
-        return self._cipher
+        from .cipher import Cipher  # most units never encrypt
+
+        return Cipher(lambda: self.env)
 
     @property
-    def storage(self) -> Storage:
+    def storage(self) -> "Storage":
         """A text that the gateway keeps."""
-        return self._storage
+        from .storage import Storage  # most units store nothing
+
+        return Storage(self._device.rest, self._device.uuid)
 
     @property
     def installed_commit(self) -> str:
@@ -144,6 +150,8 @@ class Unit:
 
     async def serve(self) -> int:
         """What `run` does, for programs that have a loop of their own; the exit code is returned instead of raised."""
+        from .runtime import Runtime  # not at the top, to keep `import pepeunit` light
+
         self._runtime = Runtime(self._device, self._session, self._handlers, self._pace)
         if self._stop_asked:
             self._runtime.stop()
