@@ -6,7 +6,8 @@ says what to look at again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
+from typing import Self
 from uuid import UUID
 
 from pepeunit_gateway.bus.changes import Change
@@ -28,7 +29,7 @@ class Subscription:
         if self._pending:
             self._arrived.set()
 
-    def __aiter__(self) -> AsyncIterator[frozenset[UUID]]:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> frozenset[UUID]:

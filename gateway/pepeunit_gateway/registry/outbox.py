@@ -66,6 +66,10 @@ class Outbox:
     def __init__(self, context: Context) -> None:
         self._context = context
 
+    def now(self) -> datetime:
+        """The clock that the rows were written with."""
+        return self._context.clock()
+
     async def due(self) -> list[Command]:
         """Return up to 200 commands whose time has come, oldest first."""
         query = (

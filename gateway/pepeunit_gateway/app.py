@@ -1,0 +1,225 @@
+"""The composition root: the only place that knows every part. Start in order, stop in reverse."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Self
+
+import structlog
+from aiohttp import web
+from sqlalchemy import text
+
+from pepeunit_gateway.access.cipher import Cipher
+from pepeunit_gateway.api.application import create_app
+from pepeunit_gateway.broker.managed import ManagedBroker, ManagedBrokerConfig
+from pepeunit_gateway.bus.changes import Change
+from pepeunit_gateway.bus.local import LocalBus, Subscription
+from pepeunit_gateway.datapipe.ingest import Ingest, IngestConfig
+from pepeunit_gateway.datapipe.service import Pipes
+from pepeunit_gateway.errors import CipherError, MqttError, SettingsError, StartError
+from pepeunit_gateway.firmware.archives import ArchiveCache
+from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.jobs.access_follower import follow_access, follow_removals
+from pepeunit_gateway.jobs.outbox_sender import OutboxSender
+from pepeunit_gateway.jobs.periodic import keep_running, run_periodically
+from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
+from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.device_login import DeviceLogin
+from pepeunit_gateway.registry.registry import Registry
+from pepeunit_gateway.settings import Settings
+from pepeunit_gateway.storage.data_folder import database_url, hold_folder, prepare_folder
+from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.telemetry import TelemetryStore
+from pepeunit_gateway.storage.upgrade import upgrade
+
+__all__ = ["Gateway", "open_registry"]
+
+log = structlog.get_logger(__name__)
+
+_GIT_TIMEOUT = 120.0
+_ARCHIVE_CACHE_BYTES = 512 * 1024 * 1024
+_PUBLISH_TIMEOUT = 5.0
+_EXPIRY_INTERVAL = 60.0
+_HTTP_SHUTDOWN = 1.0
+
+
+def utc_now() -> datetime:
+    """The clock of the gateway."""
+    return datetime.now(UTC)
+
+
+def _context(settings: Settings, database: Database) -> Context:
+    mirrors = MirrorCache(
+        settings.repo_path,
+        max_size=settings.max_external_repo_size * 1024 * 1024,
+        allow_private=settings.git_allow_private,
+        allow_file=settings.git_file_folders,
+        timeout=_GIT_TIMEOUT,
+    )
+    try:
+        cipher = Cipher(settings.encrypt_key.get_secret_value(), max_length=settings.max_cipher_length)
+    except CipherError as error:
+        raise SettingsError(error.message) from None
+    return Context(
+        settings=settings,
+        database=database,
+        telemetry=TelemetryStore(database),
+        mirrors=mirrors,
+        archives=ArchiveCache(settings.data_dir / "archives", mirrors, max_bytes=_ARCHIVE_CACHE_BYTES),
+        bus=LocalBus(),
+        cipher=cipher,
+        clock=utc_now,
+    )
+
+
+async def _no_broker(topic: str, payload: bytes) -> None:
+    del topic, payload
+    raise MqttError("the gateway is not running")
+
+
+@asynccontextmanager
+async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
+    """Open the data folder for one command of the operator; works beside a running gateway."""
+    settings = prepare_folder(settings)
+    database = Database(database_url(settings))
+    try:
+        await upgrade(database)
+        yield Registry(_context(settings, database), _no_broker)
+    finally:
+        await database.close()
+
+
+class Gateway:
+    """One running gateway: `async with Gateway(settings) as gateway`, then wait for whatever ends it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._given = settings
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.settings = settings
+        self.registry: Registry
+        self.broker: ManagedBroker
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        """Everything that starts is put on the stack at once, so that a failure halfway leaves nothing behind.
+
+        Raises:
+            StartError: with a message for a person.
+        """
+        settings = self.settings = prepare_folder(self._given)
+        self._stack.enter_context(hold_folder(settings.data_dir))
+        database = Database(database_url(settings))
+        self._stack.push_async_callback(database.close)
+        await upgrade(database)
+        context = _context(settings, database)
+        self.registry = Registry(context, self._publish)
+        ingest = Ingest(
+            database,
+            context.telemetry,
+            _ingest_config(settings),
+            clock=context.clock,
+            on_state=self.registry.updates.judge,
+        )
+        await ingest.start()
+        self._stack.push_async_callback(ingest.stop)
+        login = DeviceLogin(context, self.registry.agents)
+        self.broker = ManagedBroker(_broker_config(settings), login, ingest.on_message)
+        # subscribed before anything can change, so that no change is missed
+        access, removed = context.bus.subscribe(Change.ACCESS), context.bus.subscribe(Change.UNIT_REMOVED)
+        nodes, queued = context.bus.subscribe(Change.NODE), context.bus.subscribe(Change.OUTBOX)
+        await self.broker.start()
+        self._stack.push_async_callback(self.broker.stop)
+        await self._serve(context)
+        self._stack.push_async_callback(self._stop_tasks)
+        self._spawn("access", partial(follow_access, context, self.broker, access))
+        self._spawn("removals", partial(follow_removals, self.broker, removed))
+        self._spawn("pipes", partial(_follow_nodes, ingest, nodes))
+        self._spawn("outbox", OutboxSender(self.registry.outbox, self._publish, queued).run)
+        poll = RepositoryPoll(self.registry)
+        self._repeat("repositories", settings.repo_poll_interval, poll.run)
+        self._repeat("expiry", _EXPIRY_INTERVAL, partial(_expire, context))
+
+    async def _serve(self, context: Context) -> None:
+        pipes = Pipes(self.registry, context.telemetry)
+        app = create_app(self.settings, self.registry, pipes, partial(_ready, context))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_HTTP_SHUTDOWN)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        host, port = self.settings.http_host, self.settings.http_port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise StartError(_listen_message(host, port, error)) from error
+
+    async def _publish(self, topic: str, payload: bytes) -> None:
+        await self.broker.publish(topic, payload, timeout=_PUBLISH_TIMEOUT)
+
+    def _spawn(self, name: str, act: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(keep_running(name, act), name=name))
+
+    def _repeat(self, name: str, interval: float, act: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(run_periodically(name, interval, act), name=name))
+
+    async def _stop_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _listen_message(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is taken by another program. Stop it, or set PU_HTTP_PORT to a free port."
+    return f"The API cannot listen on {host}:{port}: {error.strerror}. Check PU_HTTP_HOST and PU_HTTP_PORT."
+
+
+def _ingest_config(settings: Settings) -> IngestConfig:
+    return IngestConfig(
+        domain=settings.domain,
+        max_payload=settings.max_payload_bytes,
+        flush_interval=settings.dp_buffer_flush_interval,
+        flush_size=settings.dp_buffer_max_size,
+        log_expiration=settings.unit_log_expiration,
+    )
+
+
+def _broker_config(settings: Settings) -> ManagedBrokerConfig:
+    return ManagedBrokerConfig(
+        directory=settings.data_dir / "broker",
+        subscriptions=(f"{settings.domain}/+/+/+/pepeunit", f"{settings.domain}/+/pepeunit"),
+        listen_host=settings.listen_host_mqtt,
+        listen_port=settings.mqtt_port,
+        max_packet_size=settings.max_payload_bytes,
+        max_topic_levels=settings.mqtt_max_topic_levels,
+        max_client_id_len=settings.mqtt_max_client_id_len,
+        max_clients=settings.mqtt_max_clients,
+        keepalive=settings.mqtt_keepalive,
+    )
+
+
+async def _ready(context: Context) -> None:
+    """Raise if the database does not answer; the broker's own state is told by `publish`."""
+    async with context.database.read() as connection:
+        await connection.execute(text("SELECT 1"))
+
+
+async def _follow_nodes(ingest: Ingest, changed: Subscription) -> None:
+    async for nodes in changed:
+        await ingest.refresh(nodes)
+
+
+async def _expire(context: Context) -> None:
+    await context.telemetry.expire(context.clock())

@@ -1,0 +1,130 @@
+"""`pepeunit gateway …`: the operator's command. Source: decisions.md 19, 20 and 27."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+
+from pepeunit_gateway import __version__
+from pepeunit_gateway.app import Gateway, open_registry
+from pepeunit_gateway.errors import PepeunitError
+from pepeunit_gateway.logs import configure_logs
+from pepeunit_gateway.settings import Settings, read_settings, unknown_variables
+from pepeunit_gateway.storage.data_folder import local_address, prepare_folder
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Run and operate a Pepeunit gateway.",
+)
+user = typer.Typer(no_args_is_help=True, help="Users of this gateway.")
+app.add_typer(user, name="user")
+
+log = structlog.get_logger(__name__)
+
+_EXIT_REFUSED = 1
+
+
+def main(argv: list[str]) -> int:
+    """Run the command with `argv` (without the group's name) and return its exit code."""
+    try:
+        app(argv, prog_name="pepeunit gateway")
+    except PepeunitError as error:
+        print(f"pepeunit gateway: {error.message}", file=sys.stderr)  # noqa: T201 - the command's own voice
+        return _EXIT_REFUSED
+    except SystemExit as ending:  # how typer ends every command
+        return ending.code if isinstance(ending.code, int) else 0
+    return 0
+
+
+def _settings() -> Settings:
+    """Read the settings, and name in one warning what is set without effect."""
+    folder = Path.cwd()
+    settings = read_settings(os.environ, folder)
+    configure_logs(settings.log_format, settings.min_log_level)
+    if unknown := unknown_variables(os.environ, folder):
+        log.warning("settings.unknown", variables=unknown, hint="these have no effect in this version")
+    return settings
+
+
+@app.command()
+def run() -> None:
+    """Start the gateway; Ctrl-C stops it and everything it started."""
+    settings = _settings()
+    uvloop.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with Gateway(settings) as gateway:
+        print(await _start_block(gateway), flush=True)  # noqa: T201 - the block is for the person who started it
+        await stop.wait()
+    log.info("gateway.stopped")
+
+
+async def _start_block(gateway: Gateway) -> str:
+    """Say where everything is and what to do next."""
+    settings = gateway.settings
+    api = f"{settings.http_type}://{settings.domain}"
+    lines = [
+        f"Pepeunit {__version__} is running; Ctrl-C stops it",
+        f"  API          {settings.api_url}",
+        f"  OpenAPI      {api}{settings.app_prefix}/docs",
+        f"  MQTT         {settings.mqtt_host}:{settings.mqtt_port}",
+        f"  Data         {settings.data_dir}",
+    ]
+    if not await gateway.registry.users.admin_exists():
+        lines.append(f"  First Admin  {_command(settings)} gateway user create-admin --login NAME")
+    if settings.http_host.startswith("127.") or settings.http_host == "localhost":
+        address = local_address()
+        lines += [
+            "  Devices on the network cannot reach it yet; to open it, stop it and start it with",
+            f"    PU_HTTP_HOST=0.0.0.0 PU_DOMAIN={address}:{settings.http_port} PU_MQTT_HOST={address}",
+        ]
+    return "\n".join(lines)
+
+
+def _command(settings: Settings) -> str:
+    """Return how to call this program on the same data folder from another terminal."""
+    return f"PU_DATA_DIR={settings.data_dir} {Path(sys.argv[0]).resolve()}"
+
+
+@user.command("create-admin")
+def create_admin(
+    login: Annotated[str, typer.Option(help="4 to 20 letters, digits and the characters _ - .")],
+    *,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
+) -> None:
+    """Create an Admin; asks for the password. Works beside a running gateway on the same PU_DATA_DIR."""
+    settings = _settings()
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+    async def create() -> str:
+        async with open_registry(settings) as registry:
+            return str((await registry.users.create_admin(login, password)).uuid)
+
+    typer.echo(asyncio.run(create()))
+
+
+@app.command()
+def config() -> None:
+    """Print the effective settings, secrets masked."""
+    settings = prepare_folder(_settings())
+    values = settings.model_dump(mode="json")
+    typer.echo(json.dumps({f"PU_{name.upper()}": value for name, value in sorted(values.items())}, indent=2))

@@ -1,0 +1,1 @@
+"""Periodic work, the outbox sender, and what follows a change of access."""

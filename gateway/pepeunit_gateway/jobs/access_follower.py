@@ -1,0 +1,36 @@
+"""Carry a change of access to the live sessions of the broker (W5): within a second, usually within milliseconds."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from pepeunit_gateway.broker.port import BrokerPort
+from pepeunit_gateway.bus.local import Subscription
+from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.grants import load_grants
+
+__all__ = ["follow_access", "follow_removals"]
+
+
+async def follow_access(context: Context, broker: BrokerPort, changed: Subscription) -> None:
+    """Load the grants of every unit whose access changed and hand them to the broker, until cancelled."""
+
+    async def renew(unit: UUID) -> None:
+        await broker.grant(unit, await load_grants(context, unit))
+
+    await _follow(changed, renew)
+
+
+async def follow_removals(broker: BrokerPort, removed: Subscription) -> None:
+    """End the sessions of units that are gone or whose token was revoked, until cancelled."""
+    await _follow(removed, broker.revoke)
+
+
+async def _follow(subscription: Subscription, act: Callable[[UUID], Awaitable[None]]) -> None:
+    async for units in subscription:
+        waiting = set(units)
+        try:
+            for unit in units:
+                await act(unit)
+                waiting.discard(unit)
+        finally:
+            subscription.add(waiting)  # whatever stopped this run, the next one finds what is left
