@@ -1,0 +1,90 @@
+"""Visibility as a table written by hand."""
+
+from uuid import uuid4
+
+import pytest
+
+from pepeunit_gateway.access.agents import BOT, Agent, AgentType, UserRole, VisibilityLevel
+from pepeunit_gateway.access.rules import (
+    check_child_visibility,
+    may_see,
+    require_admin,
+    require_creator,
+    require_creator_or_unit,
+)
+from pepeunit_gateway.errors import NoAccessError, UnauthorizedError, ValidationError
+
+CREATOR, STRANGER, ADMIN, UNIT = (uuid4() for _ in range(4))
+AGENTS = {
+    "bot": BOT,
+    "creator": Agent(AgentType.USER, CREATOR, UserRole.USER),
+    "stranger": Agent(AgentType.USER, STRANGER, UserRole.USER),
+    "admin": Agent(AgentType.USER, ADMIN, UserRole.ADMIN),
+    "unit": Agent(AgentType.UNIT, UNIT),
+}
+# level -> who sees it without a permission row, who with one
+SEES = {
+    "Public": ({"bot", "creator", "stranger", "admin", "unit"}, {"bot", "creator", "stranger", "admin", "unit"}),
+    "Internal": ({"creator", "stranger", "admin", "unit"}, {"creator", "stranger", "admin", "unit"}),
+    "Private": ({"creator", "admin"}, {"creator", "stranger", "admin", "unit"}),
+}
+
+
+@pytest.mark.parametrize("level", SEES)
+@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("permitted", [False, True])
+def test_who_sees_what(level, name, permitted):
+    expected = name in SEES[level][permitted]
+    found = may_see(AGENTS[name], visibility=VisibilityLevel(level), creator_uuid=CREATOR, permitted=permitted)
+    assert found is expected
+
+
+def test_a_unit_always_sees_itself():
+    assert may_see(
+        AGENTS["unit"], visibility=VisibilityLevel.PRIVATE, creator_uuid=CREATOR, permitted=False, is_self=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("parent", "child", "allowed"),
+    [
+        ("Public", "Public", True),
+        ("Public", "Private", True),
+        ("Internal", "Public", False),
+        ("Internal", "Internal", True),
+        ("Private", "Internal", False),
+        ("Private", "Private", True),
+    ],
+)
+def test_a_child_is_never_more_open_than_its_parent(parent, child, allowed):
+    if allowed:
+        check_child_visibility(VisibilityLevel(parent), VisibilityLevel(child))
+    else:
+        with pytest.raises(ValidationError):
+            check_child_visibility(VisibilityLevel(parent), VisibilityLevel(child))
+
+
+def test_only_admins_pass_where_admins_are_asked_for():
+    require_admin(AGENTS["admin"])
+    for name, error in (("bot", UnauthorizedError), ("stranger", NoAccessError), ("unit", NoAccessError)):
+        with pytest.raises(error):
+            require_admin(AGENTS[name])
+
+
+def test_an_admin_is_no_creator():
+    assert require_creator(AGENTS["creator"], CREATOR) == CREATOR
+    for name in ("stranger", "admin", "unit"):
+        with pytest.raises(NoAccessError):
+            require_creator(AGENTS[name], CREATOR)
+
+
+def test_private_data_is_for_creator_and_unit_only():
+    for name in ("creator", "unit"):
+        require_creator_or_unit(AGENTS[name], CREATOR, UNIT)
+    for name in ("stranger", "admin"):
+        with pytest.raises(NoAccessError):
+            require_creator_or_unit(AGENTS[name], CREATOR, UNIT)
+    with pytest.raises(UnauthorizedError):
+        require_creator_or_unit(BOT, CREATOR, UNIT)
+    with pytest.raises(NoAccessError):
+        require_creator_or_unit(Agent(AgentType.UNIT, uuid4()), CREATOR, UNIT)
