@@ -87,12 +87,10 @@ class DeviceServer:
             answer = Answer(b'{"detail": "nothing here"}', 404)
         else:
             answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        try:
-            return await self._answer(request, answer)
-        finally:
-            self.calls.append(Call(request.method, path, dict(request.query), dict(request.headers), body))
-            async with self._changed:
-                self._changed.notify_all()
+        self.calls.append(Call(request.method, path, dict(request.query), dict(request.headers), body))
+        async with self._changed:
+            self._changed.notify_all()
+        return await self._answer(request, answer)
 
     async def _answer(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=answer.headers)
