@@ -22,6 +22,8 @@ _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 _PLUGIN = "mosquitto_dynamic_security.so"
 _PLUGIN_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/lib/mosquitto", "/opt/homebrew/lib")
 _ITERATIONS = 101  # what the plugin itself uses; the password is 32 random bytes, so guessing is hopeless anyway
+# Not 0, which means unlimited too: mosquitto 2.0 then disconnects a client after every PUBLISH it denies with QoS > 0.
+_UNLIMITED = 1_000_000_000
 _INSTALL = "Install it with `apt-get install mosquitto` (`make run` does so without starting its service)."
 
 
@@ -65,7 +67,7 @@ def mosquitto_conf(*, socket: str, plugin: str, as_root: bool) -> str:
         "plugin_opt_config_file dynsec.json",
         "persistence true",
         "autosave_interval 1",
-        "max_queued_messages 0",
+        f"max_queued_messages {_UNLIMITED}",
         "queue_qos0_messages true",
         "retain_available false",
         "connection_messages false",
