@@ -13,7 +13,7 @@ from aiohttp import web
 from sqlalchemy import text
 
 from pepeunit_gateway.access.cipher import Cipher
-from pepeunit_gateway.api.application import create_app
+from pepeunit_gateway.api.server import create_app
 from pepeunit_gateway.broker.managed import ManagedBroker, ManagedBrokerConfig
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.local import LocalBus, Subscription
