@@ -1,0 +1,134 @@
+"""Users over HTTP, on a real gateway."""
+
+import pytest
+import pytest_asyncio
+
+from tests.support.gateway import PASSWORD, GatewayUnderTest
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(tmp_path_factory):
+    async with GatewayUnderTest(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+async def test_an_admin_creates_a_user_who_logs_in_and_reads_what_users_may_read(gateway):
+    admin = await gateway.admin()
+    made = await admin.made("/users", {"login": "reader", "password": PASSWORD})
+    assert (made["role"], made["status"], made["login"]) == ("User", "Unverified", "reader")
+    assert set(made) == {
+        "uuid", "role", "status", "login", "grafana_org_name", "grafana_org_id", "create_datetime",
+    }  # fmt: skip
+    assert made["create_datetime"].endswith("Z")
+    reader = await gateway.login("reader", made["uuid"])
+    assert (await reader.get(f"/users/{made['uuid']}")).body == made
+    listed = await reader.get("/users", {"search_string": "READ", "role": "User"})
+    assert (listed.body["count"], listed.body["users"]) == (1, [made])
+
+
+@pytest.mark.parametrize(
+    "login", ["abc", "x" * 21, "with space", "ключ-ключ", "", "a/b/c", "line\nbreak", "nul\u0000nul"]
+)
+async def test_logins_outside_the_name_rule_are_refused(gateway, login):
+    reply = await (await gateway.admin()).post("/users", {"login": login, "password": PASSWORD})
+    assert reply.status == 422
+    assert reply.detail.startswith("422: 3: User Validation Error: the login ")
+
+
+@pytest.mark.parametrize("password", ["short-7", "x" * 101, "with space in it", "пароль-пароль"])
+async def test_passwords_outside_the_rule_are_refused_and_never_repeated(gateway, password):
+    reply = await (await gateway.admin()).post("/users", {"login": "refused", "password": password})
+    assert reply.status == 422
+    assert reply.detail.startswith("422: 3: User Validation Error: the password ")
+    assert password not in reply.detail
+
+
+async def test_a_login_is_taken_once(gateway):
+    admin = await gateway.admin()
+    await admin.made("/users", {"login": "taken-once", "password": PASSWORD})
+    reply = await admin.post("/users", {"login": "taken-once", "password": PASSWORD})
+    assert (reply.status, reply.detail) == (409, "409: 3: User Validation Error: the login taken-once is taken")
+
+
+async def test_registration_is_closed_unless_an_admin_asks(gateway):
+    body = {"login": "stranger", "password": PASSWORD}
+    assert (await gateway.nobody.post("/users", body)).status == 401
+    user = await gateway.user("no-admin")
+    assert (await user.post("/users", body)).status == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"credentials": "root-admin", "password": "wrong-password"}, {"credentials": "nobody-here", "password": PASSWORD}],
+)
+async def test_a_failed_login_is_401_whatever_the_reason(gateway, body):
+    await gateway.admin()
+    reply = await gateway.nobody.post("/users/auth", body)
+    assert (reply.status, reply.detail) == (401, "401: 1: No Access: login or password is wrong")
+    assert "WWW-Authenticate" in reply.headers
+
+
+async def test_whoever_holds_a_valid_token_does_not_log_in_with_it(gateway):
+    admin = await gateway.admin()
+    reply = await admin.post("/users/auth", {"credentials": "root-admin", "password": PASSWORD})
+    assert (reply.status, reply.detail.startswith("403: 1: ")) == (403, True)
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "x" * 5000])
+async def test_a_wrong_token_is_401(gateway, token):
+    reply = await gateway.nobody.with_token(token).get("/users")
+    assert reply.status == 401
+    assert reply.detail.startswith("401: 1: No Access: ")
+    assert len(token) < 10 or token not in reply.detail
+
+
+async def test_no_token_is_401_and_an_unknown_user_404(gateway):
+    assert (await gateway.nobody.get("/users")).status == 401
+    admin = await gateway.admin()
+    reply = await admin.get("/users/00000000-0000-4000-8000-000000000000")
+    assert (reply.status, reply.detail.startswith("404: 2: ")) == (404, True)
+    assert (await admin.get("/users/not-a-uuid")).status == 422
+
+
+async def test_a_user_changes_only_their_own_login_and_password(gateway):
+    user, other = await gateway.user("before"), await gateway.user("bystander")
+    reply = await user.patch(f"/users/{other.uuid}", {"login": "after-it", "password": None})
+    assert (reply.status, reply.body["uuid"], reply.body["login"]) == (200, user.uuid, "after-it")
+    assert (await other.get(f"/users/{other.uuid}")).body["login"] == "bystander"
+    assert (await user.patch(f"/users/{user.uuid}", {"login": "bystander"})).status == 409
+    assert (await user.patch(f"/users/{user.uuid}", {"password": "another-pass-1"})).status == 200
+    assert (await user.get("/users")).status == 401, "a new password ends earlier tokens"
+
+
+async def test_an_admin_blocks_and_unblocks(gateway):
+    admin, user = await gateway.admin(), await gateway.user("to-block")
+    assert (await user.patch(f"/users/block/{user.uuid}")).status == 403
+    assert (await admin.patch(f"/users/block/{user.uuid}")).status == 204
+    assert (await user.get("/users")).status in (401, 403)
+    login = {"credentials": "to-block", "password": PASSWORD}
+    assert (await gateway.nobody.post("/users/auth", login)).status == 403
+    assert (await admin.patch(f"/users/unblock/{user.uuid}")).status == 204
+    assert (await gateway.nobody.post("/users/auth", login)).status == 200
+    assert (await admin.patch("/users/block/00000000-0000-4000-8000-000000000000")).status == 404
+
+
+async def test_pages_are_cut_and_counted_before_the_cut(gateway):
+    admin = await gateway.admin()
+    for index in range(3):
+        await admin.made("/users", {"login": f"paged-{index}", "password": PASSWORD})
+    params = {"search_string": "paged-", "order_by_create_date": "asc", "offset": 1, "limit": 1}
+    reply = await admin.get("/users", params)
+    assert reply.body["count"] == 3
+    assert [user["login"] for user in reply.body["users"]] == ["paged-1"]
+    assert (await admin.get("/users", {"limit": 501})).body == {"detail": "limit must be <= 500"}
+
+
+async def test_where_registration_is_open_the_first_user_is_admin_and_a_token_is_out_of_place(tmp_path):
+    async with GatewayUnderTest(tmp_path, registration="open") as gateway:
+        first = await gateway.nobody.made("/users", {"login": "first", "password": PASSWORD})
+        second = await gateway.nobody.made("/users", {"login": "second", "password": PASSWORD})
+        assert (first["role"], second["role"]) == ("Admin", "User")
+        user = await gateway.login("second", second["uuid"])
+        assert (await user.post("/users", {"login": "third", "password": PASSWORD})).status == 403
