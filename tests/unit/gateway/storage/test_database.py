@@ -1,0 +1,112 @@
+"""Connections to SQLite: transactions that really are, pragmas that really hold."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.tables import repos, users
+from pepeunit_gateway.storage.upgrade import upgrade
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+@pytest.fixture
+async def database(tmp_path):
+    database = Database(URL.create("sqlite+aiosqlite", database=str(tmp_path / "x.sqlite3")))
+    await upgrade(database)
+    yield database
+    await database.close()
+
+
+def user(login: str, **more: object) -> dict[str, object]:
+    return {
+        "uuid": uuid4(),
+        "role": "User",
+        "status": "Unverified",
+        "login": login,
+        "hashed_password": "x",
+        "cipher_dynamic_salt": "",
+        "grafana_org_name": uuid4(),
+        "create_datetime": NOW,
+        **more,
+    }
+
+
+async def count(database: Database) -> int:
+    async with database.read() as connection:
+        return (await connection.execute(select(func.count()).select_from(users))).scalar_one()
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10000)]
+)
+async def test_every_connection_has_the_pragmas(database, pragma, value):
+    for opened in (database.write, database.read):
+        async with opened() as connection:
+            assert (await connection.execute(text(f"PRAGMA {pragma}"))).scalar_one() == value
+
+
+async def test_a_transaction_that_fails_leaves_nothing(database):
+    async def half() -> None:
+        async with database.write() as connection:
+            await connection.execute(users.insert(), [user("first"), user("second")])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await half()
+    assert await count(database) == 0
+
+
+async def test_readers_see_the_last_commit_while_a_writer_works(database):
+    async with database.write() as connection:
+        await connection.execute(users.insert(), [user("first")])
+        assert await count(database) == 0
+    assert await count(database) == 1
+
+
+async def test_writers_wait_for_each_other_instead_of_failing(database):
+    async def insert(number: int) -> None:
+        async with database.write() as connection:
+            seen = (await connection.execute(select(func.count()).select_from(users))).scalar_one()
+            await connection.execute(users.insert(), [user(f"user{number}", telegram_chat_id=str(seen))])
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(insert(number) for number in range(20)))
+    assert await count(database) == 20  # and every one saw another number, or telegram_chat_id had clashed
+
+
+async def test_uniqueness_and_foreign_keys_are_the_databases_own(database):
+    """W31: not a read followed by a write."""
+    async with database.write() as connection:
+        await connection.execute(users.insert(), [user("taken")])
+    with pytest.raises(IntegrityError, match="UNIQUE"):
+        async with database.write() as connection:
+            await connection.execute(users.insert(), [user("taken")])
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        async with database.write() as connection:
+            await connection.execute(
+                repos.insert().values(
+                    uuid=uuid4(),
+                    name="repo",
+                    create_datetime=NOW,
+                    last_update_datetime=NOW,
+                    repository_registry_uuid=uuid4(),
+                )
+            )
+
+
+async def test_times_come_back_aware_and_naive_ones_are_refused(database):
+    async with database.write() as connection:
+        await connection.execute(users.insert(), [user("timely")])
+        assert (await connection.execute(select(users.c.create_datetime))).scalar_one() == NOW
+        raw = (await connection.execute(text("SELECT create_datetime FROM users"))).scalar_one()
+    assert raw == "2026-01-02 03:04:05.678901"
+    with pytest.raises(StatementError, match="naive"):
+        async with database.write() as connection:
+            await connection.execute(users.insert(), [user("naive", create_datetime=NOW.replace(tzinfo=None))])
