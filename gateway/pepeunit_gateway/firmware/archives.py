@@ -21,6 +21,7 @@ import structlog
 
 from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware.folders import remove_folder
+from pepeunit_gateway.firmware.history import check_commit
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.firmware.packing import ArchiveFormat, write_archive
 from pepeunit_gateway.firmware.trees import pack_tree
@@ -99,6 +100,7 @@ class ArchiveCache:
         Raises:
             GitRepoError: no such commit, or its files cannot be packed; the message says what to do.
         """
+        check_commit(commit)
         extra = {"env.json": env_json, "schema.json": schema_json}
         base = self._root / str(registry) / f"{commit}.{_LAYOUT}.tar"
         for _ in range(_ATTEMPTS):

@@ -72,6 +72,11 @@ class MirrorSync:
         except (_DamagedError, _TooLargeError) as error:
             log.warning("git.mirror.rebuilt", mirror=self.mirror.name, reason=error.message)
             return await self._build(before)
+        if before.heads and not after.heads:  # a login page instead of a repository looks like this to git
+            raise RepositoryRegistryError(
+                f"The server at {self.remote.url.host or self.remote.url.path} announces no branches any more; "
+                "the last good copy stays in use. If the repository was really emptied, remove its registry"
+            )
         changed = after != before
         if changed:
             await asyncio.to_thread(publish_refs, self.mirror, after)

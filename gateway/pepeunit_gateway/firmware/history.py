@@ -16,7 +16,7 @@ from pepeunit_gateway.firmware.git import GitOutput, git_environment, run_git
 from pepeunit_gateway.firmware.lru import Lru
 from pepeunit_gateway.firmware.refs import Refs
 
-__all__ = ["Commit", "History"]
+__all__ = ["Commit", "History", "check_commit"]
 
 _READ_LIMIT = 30.0
 _PARALLEL = 4
@@ -116,8 +116,7 @@ class History:
         known = self._files.get((mirror, commit, path))
         if known is not None:
             return known[0]
-        if not _COMMIT.fullmatch(commit) or "\n" in path:
-            raise GitRepoError(f"{commit[:60]!r} is not a commit; write its 40 hexadecimal digits")
+        check_commit(commit)
         output = await self.git(
             mirror, "cat-file", "--batch", stdin=f"{commit}\n{commit}:{path}\n".encode(), max_output=_MAX_FILE * 2
         )
@@ -134,6 +133,7 @@ class History:
         Raises:
             GitRepoError: no such commit.
         """
+        check_commit(commit)
         output = await self.git(mirror, "show", "--no-patch", "--format=%ct", "--end-of-options", commit, "--")
         if output.code:
             raise _no_commit(commit)
@@ -153,6 +153,16 @@ class History:
         )
         rows = [line.partition(" ") for line in _lines(output)]
         return [Commit(commit, summary, refs.tag_of.get(commit)) for commit, _, summary in rows]
+
+
+def check_commit(commit: str) -> None:
+    """Refuse what is not the full name of a commit.
+
+    Raises:
+        GitRepoError: not 40 lower-case hexadecimal digits.
+    """
+    if not _COMMIT.fullmatch(commit):
+        raise GitRepoError(f"There is no commit {commit[:60]!r}; write its 40 hexadecimal digits")
 
 
 def _lines(output: GitOutput) -> list[str]:

@@ -110,13 +110,14 @@ def _parse(block: bytes) -> Member:
     if sum(block[:148]) + sum(block[156:]) + 8 * 32 != int(block[148:154], 8):
         raise ValueError("wrong checksum")
     name, prefix = block[:_NAME].rstrip(b"\0"), block[345 : 345 + _PREFIX].rstrip(b"\0")
+    is_dir = block[156:157] == b"5"
     path = (prefix + b"/" + name if prefix else name).decode()
     return Member(
         path=path.removeprefix("./").removesuffix("/"),
         size=int(block[124:135], 8),
         mtime=int(block[136:147], 8),
-        is_dir=block[156:157] == b"5",
-        is_executable=bool(int(block[100:107], 8) & 0o100),
+        is_dir=is_dir,
+        is_executable=not is_dir and bool(int(block[100:107], 8) & 0o100),
     )
 
 

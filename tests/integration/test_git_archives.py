@@ -1,0 +1,235 @@
+"""Archives of a real repository, unpacked by other programs: tar, zip and a real MicroPython."""
+
+import asyncio
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+
+from pepeunit_gateway.errors import GitRepoError
+from pepeunit_gateway.firmware import trees
+from pepeunit_gateway.firmware.archives import ArchiveCache, ArchiveFormat
+from tests.support.git_server import GitServer
+from tests.support.micropython import INTERPRETER
+from tests.support.repository import MIB, ServedRepository
+
+ENV, SCHEMA = b'{"PU_COMMIT_VERSION": "x"}\n', b'{"input_topic": {}}\n'
+LONG = "/".join(["deep" * 5] * 5) + "/module.py"
+UNTAR = Path(__file__).parent.parent / "support" / "minimal_untar.py"
+
+
+@pytest.fixture
+def repository(tmp_path: Path):
+    with GitServer(tmp_path / "served") as server:
+        yield ServedRepository(tmp_path, server)
+
+
+@pytest.fixture
+def archives(repository):
+    return ArchiveCache(repository.folder / "archives", repository.mirrors, max_bytes=MIB)
+
+
+async def push_program(repository):
+    tree = repository.tree
+    tree.write("lib/driver.py", "x = 1\n" * 1_000)
+    tree.write(LONG, "deep\n")
+    tree.write("run.sh", "#!/bin/sh\n")
+    (tree.folder / "run.sh").chmod(0o755)
+    (tree.folder / "link").symlink_to("/etc/passwd")
+    tree.write("env.json", '{"PU_AUTH_TOKEN": "of somebody"}')
+    tree.write("docs/guide.md", "long text\n")
+    tree.write("empty.py", "")
+    tree.write(".pepeignore", "docs/\n*.sh~\n")
+    tree.write(".gitattributes", "main.py export-ignore\n")
+    commit = tree.commit("program")
+    tree.push()
+    await repository.sync()
+    return commit
+
+
+async def content(archives, repository, commit, fmt, env=ENV):
+    archive = await archives.build(repository.registry, commit, env, SCHEMA, fmt)
+    async with archive:
+        data = await archive.read()
+    assert archive.size == len(data)
+    assert archive.digest == hashlib.sha256(data).digest()
+    return data
+
+
+def expected(tree):
+    files = {
+        path.relative_to(tree.folder).as_posix(): path.read_bytes()
+        for path in tree.folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and not {".git", "docs"} & set(path.relative_to(tree.folder).parts)
+    }
+    return {**files, "env.json": ENV, "schema.json": SCHEMA}
+
+
+async def test_a_tar_is_plain_ustar_with_the_files_of_the_commit(repository, archives):
+    commit = await push_program(repository)
+    data = await content(archives, repository, commit, ArchiveFormat.tar())
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        members = archive.getmembers()
+        found = {info.name[2:]: archive.extractfile(info).read() for info in members if info.isfile()}
+        modes = {info.name[2:]: info.mode for info in members}
+    assert found == expected(repository.tree)
+    assert all(info.name.startswith("./") for info in members)
+    assert all(info.isfile() or info.isdir() for info in members)
+    assert {info.mtime for info in members} == {1_700_000_120}
+    assert [info.name.split("/") for info in members] == sorted(info.name.split("/") for info in members)
+    assert (modes["run.sh"], modes["main.py"], modes["lib"]) == (0o755, 0o644, 0o755)
+
+
+async def test_a_zip_holds_the_same_files(repository, archives):
+    commit = await push_program(repository)
+    data = await content(archives, repository, commit, ArchiveFormat.zip())
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert {n: archive.read(n) for n in archive.namelist() if not n.endswith("/")} == expected(repository.tree)
+        assert "lib/" in archive.namelist()
+
+
+async def test_the_digest_header_has_the_form_of_the_standard(repository, archives):
+    await repository.sync()
+    archive = await archives.build(repository.registry, repository.first, ENV, SCHEMA, ArchiveFormat.tgz())
+    async with archive:
+        assert archive.repr_digest.startswith("sha-256=:")
+        assert archive.repr_digest.endswith("=:")
+
+
+@pytest.mark.parametrize("fmt", [ArchiveFormat.tar(), ArchiveFormat.tgz(9, 9), ArchiveFormat.tgz(15, 1)])
+async def test_sixty_lines_of_untar_on_micropython_unpack_it(repository, archives, fmt, tmp_path):
+    commit = await push_program(repository)
+    packed = tmp_path / "archive"
+    packed.write_bytes(await content(archives, repository, commit, fmt))
+    target = tmp_path / "device"
+    target.mkdir()
+    device = await asyncio.create_subprocess_exec(
+        str(INTERPRETER), "-X", "heapsize=96k", str(UNTAR), str(packed), fmt.kind, str(fmt.wbits), cwd=target
+    )
+    assert await asyncio.wait_for(device.wait(), 30) == 0
+    found = {p.relative_to(target).as_posix(): p.read_bytes() for p in target.rglob("*") if p.is_file()}
+    assert found == expected(repository.tree)
+
+
+async def test_w49_overlapping_downloads_of_one_unit_are_both_complete(repository, archives):
+    commit = await push_program(repository)
+    first = await archives.build(repository.registry, commit, ENV, SCHEMA, ArchiveFormat.tgz())
+    async with first:
+        reading = first.chunks(10)
+        begun = await anext(reading)
+        second = await archives.build(repository.registry, commit, ENV, SCHEMA, ArchiveFormat.tgz())
+        async with second:
+            complete = await second.read()
+        rest = [part async for part in reading]
+    assert begun + b"".join(rest) == complete
+    assert zlib.decompress(complete, 9).count(b"./main.py") == 1
+
+
+async def test_w49_many_builds_at_once_pack_the_commit_once_and_keep_units_apart(repository, archives, monkeypatch):
+    commit = await push_program(repository)
+    packed = []
+    original = trees.PackPlan.write
+    monkeypatch.setattr(trees.PackPlan, "write", lambda plan, out: (packed.append(1), original(plan, out))[1])
+    envs = [b'{"unit": %d}\n' % number for number in range(12)]
+    built = await asyncio.gather(*(content(archives, repository, commit, ArchiveFormat.tgz(), env) for env in envs))
+    assert len(packed) == 1
+    for env, data in zip(envs, built, strict=True):
+        with tarfile.open(fileobj=io.BytesIO(zlib.decompress(data, 9)), mode="r:") as archive:
+            assert archive.extractfile("./env.json").read() == env
+
+
+async def test_w49_a_caller_that_goes_away_does_not_end_the_packing_for_others(repository, archives):
+    commit = await push_program(repository)
+    leaving = asyncio.create_task(content(archives, repository, commit, ArchiveFormat.tar()))
+    staying = asyncio.create_task(content(archives, repository, commit, ArchiveFormat.tar()))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert len(await staying) > 10_240
+    assert leaving.cancelled() or (await asyncio.wait([leaving]))[0]
+
+
+async def test_the_cache_may_be_deleted_or_damaged_at_any_time(repository, archives):
+    commit = await push_program(repository)
+    whole = await content(archives, repository, commit, ArchiveFormat.tar())
+    shutil.rmtree(repository.folder / "archives")
+    assert await content(archives, repository, commit, ArchiveFormat.tar()) == whole
+    (base,) = (repository.folder / "archives").rglob("*.tar")
+    for damage in (base.read_bytes()[:700], b"", b"x" * 4_096):
+        base.write_bytes(damage)
+        assert await content(archives, repository, commit, ArchiveFormat.tar()) == whole
+
+
+async def test_the_cache_keeps_within_its_limit_and_drops_what_was_used_longest_ago(repository, archives):
+    commits = []
+    for number in range(4):
+        repository.tree.write("data.bin", os.urandom(300_000))
+        commits.append(repository.tree.commit(f"number {number}"))
+    repository.tree.push()
+    await repository.sync()
+    for number, commit in enumerate(commits[:3]):
+        await content(archives, repository, commit, ArchiveFormat.tar())
+        base = next((repository.folder / "archives").rglob(f"{commit}*.tar"))
+        os.utime(base, (1_000 + number, 1_000 + number))
+    await content(archives, repository, commits[0], ArchiveFormat.tar())
+    await content(archives, repository, commits[3], ArchiveFormat.tar())
+    left = {path.name[:40] for path in (repository.folder / "archives").rglob("*.tar")}
+    assert left == {commits[0], commits[2], commits[3]}
+
+
+async def test_a_removed_registry_takes_its_commits_along(repository, archives):
+    await repository.sync()
+    await content(archives, repository, repository.first, ArchiveFormat.tar())
+    await archives.remove(repository.registry)
+    assert list((repository.folder / "archives").rglob("*.tar")) == []
+
+
+async def test_no_secret_of_a_unit_stays_on_disk(repository, archives):
+    await repository.sync()
+    await content(archives, repository, repository.first, ArchiveFormat.tar(), b'{"PU_AUTH_TOKEN": "sEcret"}')
+    for path in (repository.folder / "archives").rglob("*.*"):
+        assert b"sEcret" not in path.read_bytes()
+
+
+async def test_files_larger_than_the_limit_are_refused_even_if_they_compress_well(repository):
+    repository.tree.write("zeros.bin", bytes(3 * MIB))
+    commit = repository.tree.commit("bomb")
+    repository.tree.push()
+    mirrors = repository.cache(max_size=MIB)
+    await repository.sync(mirrors)
+    archives = ArchiveCache(repository.folder / "archives", mirrors, max_bytes=MIB)
+    with pytest.raises(GitRepoError, match="PU_MAX_EXTERNAL_REPO_SIZE"):
+        await archives.build(repository.registry, commit, ENV, SCHEMA, ArchiveFormat.tar())
+    repository.tree.write(".pepeignore", "zeros.bin\n")
+    commit = repository.tree.commit("without it")
+    repository.tree.push()
+    await repository.sync(mirrors)
+    async with await archives.build(repository.registry, commit, ENV, SCHEMA, ArchiveFormat.tar()) as archive:
+        assert archive.size < MIB
+
+
+async def test_a_name_that_no_device_could_unpack_is_told(repository, archives):
+    repository.tree.write("n" * 120 + ".py", "")
+    commit = repository.tree.commit("long")
+    repository.tree.push()
+    await repository.sync()
+    with pytest.raises(GitRepoError, match="too long for the archives"):
+        await archives.build(repository.registry, commit, ENV, SCHEMA, ArchiveFormat.tar())
+    assert list((repository.folder / "archives").rglob("*.*")) == []
+
+
+@pytest.mark.parametrize("commit", ["0" * 40, "main", "--all", "../../x"])
+async def test_an_unknown_commit_is_told(repository, archives, commit):
+    await repository.sync()
+    with pytest.raises(GitRepoError, match="no commit"):
+        await archives.build(repository.registry, commit, ENV, SCHEMA, ArchiveFormat.tar())
+
+
+async def test_without_a_mirror_the_answer_says_what_to_do(repository, archives):
+    with pytest.raises(GitRepoError, match="not been fetched yet"):
+        await archives.build(repository.registry, repository.first, ENV, SCHEMA, ArchiveFormat.tar())

@@ -1,0 +1,92 @@
+import asyncio
+import os
+
+import pytest
+
+from pepeunit_gateway.errors import GitRepoError
+from pepeunit_gateway.firmware.git import git_environment, run_git
+
+PATH = os.environ["PATH"]
+
+
+def test_the_environment_holds_nothing_of_the_machines(monkeypatch):
+    monkeypatch.setenv("GIT_DIR", "/elsewhere")
+    environment = git_environment(search_path="/bin", protocols="https", config=[("a.b", "c")])
+    assert "GIT_DIR" not in environment
+    assert environment["GIT_TERMINAL_PROMPT"] == "0"
+    assert environment["GIT_ALLOW_PROTOCOL"] == "https"
+    last = int(environment["GIT_CONFIG_COUNT"]) - 1
+    assert (environment[f"GIT_CONFIG_KEY_{last}"], environment[f"GIT_CONFIG_VALUE_{last}"]) == ("a.b", "c")
+
+
+async def test_git_reads_our_settings_and_no_others():
+    output = await run_git(["config", "--list"], environment=git_environment(search_path=PATH), limit=10)
+    keys = {line.partition("=")[0] for line in output.stdout.decode().splitlines()}
+    assert keys >= {"core.hookspath", "http.followredirects"}
+    assert "user.name" not in keys
+
+
+async def test_output_code_and_last_words_come_back():
+    output = await run_git(["rev-parse", "--no-such"], environment=git_environment(search_path=PATH), limit=10)
+    assert output.code == 128
+    assert "not a git repository" in output.stderr
+
+
+async def test_input_reaches_git():
+    environment = git_environment(search_path=PATH)
+    output = await run_git(["hash-object", "--stdin"], environment=environment, limit=10, stdin=b"hello\n")
+    assert output.stdout == b"ce013625030ba8dba906f756967f9e9ca394464a\n"
+
+
+@pytest.fixture
+def slow_git(tmp_path):
+    """A `git` that starts a child, notes the pids, ignores SIGTERM and sleeps."""
+    program = tmp_path / "git"
+    program.write_text(
+        f"#!/bin/sh\ntrap '' TERM\nsleep 60 &\n"
+        f"echo $$ $! > {tmp_path}/pids.new\nmv {tmp_path}/pids.new {tmp_path}/pids\nwait\nwait\n"
+    )
+    program.chmod(0o755)
+    return tmp_path
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - one line of the kernel
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_after_the_time_limit_the_whole_group_is_gone(slow_git, monkeypatch):
+    monkeypatch.setenv("PATH", f"{slow_git}:{PATH}")
+    with pytest.raises(TimeoutError):
+        await run_git(["fetch"], environment=git_environment(search_path=os.environ["PATH"]), limit=0.5)
+    pids = (slow_git / "pids").read_text().split()
+    assert len(pids) == 2
+    assert not any(is_running(pid) for pid in pids)
+
+
+async def test_a_cancelled_caller_leaves_no_process(slow_git, monkeypatch):
+    monkeypatch.setenv("PATH", f"{slow_git}:{PATH}")
+    environment = git_environment(search_path=os.environ["PATH"])
+    task = asyncio.create_task(run_git(["fetch"], environment=environment, limit=60))
+    async with asyncio.timeout(10):
+        while not (slow_git / "pids").exists():  # noqa: ASYNC110 - a file of another process
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not any(is_running(pid) for pid in (slow_git / "pids").read_text().split())
+
+
+async def test_more_output_than_allowed_ends_git():
+    environment = git_environment(search_path=PATH)
+    with pytest.raises(GitRepoError, match="more than 10 bytes"):
+        await run_git(["help", "-a"], environment=environment, limit=10, max_output=10)
+
+
+async def test_a_machine_without_git_is_told_what_to_install(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(GitRepoError, match="apt-get install git"):
+        await run_git(["version"], environment=git_environment(search_path="/nonexistent"), limit=10)

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs, parse_show_ref, publish_refs
+
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+
+
+def test_show_ref_is_read_and_annotated_tags_are_peeled():
+    output = (
+        f"{A} refs/heads/main\n{B} refs/heads/a/b\n{C} refs/tags/v1\n{A} refs/tags/v1^{{}}\n{B} refs/tags/v2\n"
+    ).encode() + b"%s refs/heads/\xff\n" % A.encode()
+    assert parse_show_ref(output) == Refs({"a/b": B, "main": A}, {"v1": A, "v2": B})
+
+
+def test_an_empty_repository_has_no_refs():
+    assert parse_show_ref(b"") == Refs({}, {})
+
+
+def test_of_several_tags_on_a_commit_the_lexicographically_smallest_wins():
+    assert Refs({}, {"v2": A, "v10": A, "z": B}).tag_of == {A: "v10", B: "z"}
+
+
+def test_equal_states_have_equal_keys():
+    assert Refs({"a": A, "b": B}, {}).key == Refs({"b": B, "a": A}, {}).key != Refs({"a": A}, {}).key
+
+
+def test_what_is_published_is_read_back(tmp_path: Path):
+    assert load_refs(tmp_path) is None
+    publish_refs(tmp_path, Refs({"main": A}, {"v1": B}))
+    assert load_refs(tmp_path) == Refs({"main": A}, {"v1": B})
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"heads": {}}'])
+def test_a_damaged_file_counts_as_none(tmp_path: Path, content):
+    (tmp_path / REFS_FILE).write_bytes(content)
+    assert load_refs(tmp_path) is None
