@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["PRIVATE_DIRECTORY", "PRIVATE_FILE", "PUBLIC_FILE", "Disk", "remove_tree", "replace_file"]
+__all__ = ["BESIDE", "PRIVATE_DIRECTORY", "PRIVATE_FILE", "PUBLIC_FILE", "Disk", "remove_tree", "replace_file"]
 
+# Ends the name of a file that is being written and will take the place of another.
+BESIDE = ".tmp"
 PRIVATE_FILE = 0o600
 PUBLIC_FILE = 0o644
 PRIVATE_DIRECTORY = 0o700
@@ -54,7 +56,7 @@ class Disk:
 
 def replace_file(disk: Disk, path: Path, data: bytes, *, mode: int) -> None:
     """Give `path` new contents: written beside it, then renamed. A cut leaves the old file or the new one."""
-    beside = path.with_name(path.name + ".tmp")
+    beside = path.with_name(path.name + BESIDE)
     disk.write(beside, (data,), mode=mode)
     disk.rename(beside, path)
     disk.sync_directory(path.parent)

@@ -42,8 +42,8 @@ def read_installed(directory: Path) -> Installed | None:
     )
 
 
-def write_installed(disk: Disk, directory: Path, installed: Installed) -> None:
-    """Make `installed` the truth, in one rename."""
+def write_installed(disk: Disk, directory: Path, installed: Installed, name: str = INSTALLED_FILE) -> None:
+    """Write `installed` in one rename: as the truth, or under another name for later."""
     disk.make_directory(directory / PRIVATE_FOLDER)
     data = json.dumps({"commit": installed.commit, "files": list(installed.files)}, indent=1).encode()
-    replace_file(disk, directory / INSTALLED_FILE, data, mode=PRIVATE_FILE)
+    replace_file(disk, directory / name, data, mode=PRIVATE_FILE)

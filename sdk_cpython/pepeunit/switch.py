@@ -14,8 +14,8 @@ from pathlib import Path
 
 from .env import ENV_FILE
 from .errors import SwitchError
-from .files import PRIVATE_FILE, Disk, remove_tree, replace_file
-from .installed import PRIVATE_FOLDER, Installed, write_installed
+from .files import BESIDE, PRIVATE_FILE, Disk, remove_tree, replace_file
+from .installed import INSTALLED_FILE, PRIVATE_FOLDER, Installed, write_installed
 from .schema import SCHEMA_FILE
 
 __all__ = [
@@ -23,22 +23,25 @@ __all__ = [
     "JOURNAL_FILE",
     "NEXT_FOLDER",
     "PREVIOUS_ENV_FILE",
+    "PREVIOUS_SCHEMA_FILE",
     "Kind",
     "Switch",
+    "begin_switch",
     "carry_out",
     "discard_staged",
     "plan_switch",
     "read_journal",
     "survey",
-    "write_journal",
 ]
 
 NEXT_FOLDER = f"{PRIVATE_FOLDER}/next"
 JOURNAL_FILE = f"{PRIVATE_FOLDER}/switch.json"
+_NEXT_INSTALLED_FILE = f"{INSTALLED_FILE}.next"
 DOWNLOAD_FILE = f"{PRIVATE_FOLDER}/download"
 PREVIOUS_ENV_FILE = "env.json.prev"
+PREVIOUS_SCHEMA_FILE = "schema.json.prev"
 # Never deleted, never installed from an archive.
-_OWN_FILES = frozenset({"log.json", PREVIOUS_ENV_FILE, "schema.json.prev"})
+_OWN_FILES = frozenset({"log.json", PREVIOUS_ENV_FILE, PREVIOUS_SCHEMA_FILE})
 _LAST_FILES = (SCHEMA_FILE, ENV_FILE)
 
 
@@ -159,10 +162,17 @@ def _below(directory: Path) -> Iterator[tuple[Path, Kind]]:
                 yield path, kind
 
 
-def write_journal(disk: Disk, directory: Path, switch: Switch) -> None:
-    """The point of no return. The staged files must be on the disk before."""
-    data = json.dumps(asdict(switch), indent=1).encode()
-    replace_file(disk, directory / JOURNAL_FILE, data, mode=PRIVATE_FILE)
+def begin_switch(disk: Disk, directory: Path, switch: Switch) -> None:
+    """The point of no return. The staged files must be on the disk before.
+
+    All that is to be written is written here, so that a full disk cannot stop what comes after the journal.
+    """
+    if (directory / ENV_FILE).exists():
+        data = (directory / ENV_FILE).read_bytes()
+        replace_file(disk, directory / PREVIOUS_ENV_FILE, data, mode=PRIVATE_FILE)
+    write_installed(disk, directory, switch.installed, _NEXT_INSTALLED_FILE)
+    journal = json.dumps(asdict(switch), indent=1).encode()
+    replace_file(disk, directory / JOURNAL_FILE, journal, mode=PRIVATE_FILE)
 
 
 def read_journal(directory: Path) -> Switch | None:
@@ -185,17 +195,20 @@ def read_journal(directory: Path) -> Switch | None:
 
 
 def carry_out(disk: Disk, directory: Path, switch: Switch) -> None:
-    """Do what the journal says. Every step may already be done: a file that is no longer staged has been moved."""
+    """Do what the journal says, by renames and removals only.
+
+    Every step may already be done: a file that is no longer staged has been moved, and a directory that stands where a
+    file is to be deleted is the new version's.
+    """
     staged = directory / NEXT_FOLDER
     for name in switch.deletes:
-        disk.remove(directory / name)
+        if _kind(directory / name) in {Kind.FILE, Kind.LINK}:
+            disk.remove(directory / name)
     _remove_empty(disk, directory, switch.deletes)
     folders = {directory, *((directory / name).parent for name in switch.deletes)}
     for name in switch.moves:
         if not (staged / name).exists():
             continue
-        if name == ENV_FILE:
-            _keep_previous_env(disk, directory)
         folders |= _make_parents(disk, directory, name)
         if (directory / name).is_dir():
             # Only empty directories can be left here: plan_switch saw to it.
@@ -203,21 +216,21 @@ def carry_out(disk: Disk, directory: Path, switch: Switch) -> None:
         disk.rename(staged / name, directory / name)
     for folder in sorted(path for path in folders if path.is_dir()):
         disk.sync_directory(folder)
-    write_installed(disk, directory, switch.installed)
+    if (directory / _NEXT_INSTALLED_FILE).exists():
+        disk.rename(directory / _NEXT_INSTALLED_FILE, directory / INSTALLED_FILE)
+        disk.sync_directory(directory / PRIVATE_FOLDER)
     disk.remove(directory / JOURNAL_FILE)
     disk.sync_directory(directory / PRIVATE_FOLDER)
     discard_staged(disk, directory)
 
 
 def discard_staged(disk: Disk, directory: Path) -> None:
-    """Remove what a completed or abandoned download left behind; it holds secrets."""
+    """Remove what a completed, abandoned or cut update left behind; it holds secrets."""
+    for name in (ENV_FILE, PREVIOUS_ENV_FILE, SCHEMA_FILE, PREVIOUS_SCHEMA_FILE):
+        disk.remove(directory / f"{name}{BESIDE}")
     disk.remove(directory / DOWNLOAD_FILE)
+    disk.remove(directory / _NEXT_INSTALLED_FILE)
     remove_tree(disk, directory / NEXT_FOLDER)
-
-
-def _keep_previous_env(disk: Disk, directory: Path) -> None:
-    if (directory / ENV_FILE).exists():
-        replace_file(disk, directory / PREVIOUS_ENV_FILE, (directory / ENV_FILE).read_bytes(), mode=PRIVATE_FILE)
 
 
 def _make_parents(disk: Disk, directory: Path, name: str) -> set[Path]:

@@ -6,6 +6,7 @@ Nothing here touches a file in use before what came is complete and right (S1, S
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,12 +22,13 @@ from .switch import (
     DOWNLOAD_FILE,
     NEXT_FOLDER,
     PREVIOUS_ENV_FILE,
+    PREVIOUS_SCHEMA_FILE,
     Switch,
+    begin_switch,
     carry_out,
     discard_staged,
     plan_switch,
     survey,
-    write_journal,
 )
 from .worker import Workers
 
@@ -68,7 +70,7 @@ class Updates:
         self._program = program
         self._disk = disk or Disk()
         self._limits = limits or Limits()
-        self._staging = threading.Lock()
+        self._writing = threading.Lock()
 
     async def target(self) -> str:
         """The commit that the gateway wants here. Raises RestError."""
@@ -86,14 +88,14 @@ class Updates:
 
         def receive(chunks: Iterator[bytes]) -> None:
             # A download that was given up may not have ended yet; two must not write one file.
-            if not self._staging.acquire(timeout=5.0):
+            if not self._writing.acquire(timeout=5.0):
                 raise RestError("the download before this one has not ended yet")
             try:
                 discard_staged(self._disk, self._directory)
                 self._disk.make_directory(self._directory / PRIVATE_FOLDER)
                 self._disk.write(self._directory / DOWNLOAD_FILE, chunks, mode=PRIVATE_FILE)
             finally:
-                self._staging.release()
+                self._writing.release()
 
         path = f"/units/firmware/tgz/{self._uuid}?wbits={WINDOW_BITS}&level=9"
         await self._rest.download(path, receive, limit=_MAX_DOWNLOAD, time_limit=_DOWNLOAD_TIME)
@@ -101,7 +103,7 @@ class Updates:
 
     def unpack_download(self) -> Staged:
         """Blocking: unpack and check what was downloaded. Raises ArchiveError."""
-        with self._staging:
+        with self._writing:
             folder = self._directory / NEXT_FOLDER
             self._disk.make_directory(folder)
             with (self._directory / DOWNLOAD_FILE).open("rb") as file:
@@ -113,15 +115,18 @@ class Updates:
 
         Raises SwitchError, and leaves the old version as it was, if something stands in the way.
         """
-        live = survey(self._directory, {*staged.files, *before.files})
-        switch: Switch = plan_switch(staged.commit, staged.files, before, live)
-        write_journal(self._disk, self._directory, switch)
-        carry_out(self._disk, self._directory, switch)
-        return switch.installed
+        with self._writing:
+            live = survey(self._directory, {*staged.files, *before.files})
+            switch: Switch = plan_switch(staged.commit, staged.files, before, live)
+            begin_switch(self._disk, self._directory, switch)
+            # The journal stands: what the disk refuses now, the start that follows will complete.
+            with suppress(OSError):
+                carry_out(self._disk, self._directory, switch)
+            return switch.installed
 
     def discard(self) -> None:
         """Throw away what was staged."""
-        with self._staging:
+        with self._writing:
             discard_staged(self._disk, self._directory)
 
     async def fetch_env(self) -> Env:
@@ -141,7 +146,7 @@ class Updates:
         before = path.read_bytes()
         values = json.loads(body)
         data = _pretty(json.loads(values) if isinstance(values, str) else values)
-        await self._replace(path, data, before, path.with_name("schema.json.prev"), PUBLIC_FILE)
+        await self._replace(path, data, before, path.with_name(PREVIOUS_SCHEMA_FILE), PUBLIC_FILE)
         return schema
 
     async def _replace(self, path: Path, data: bytes, before: bytes, previous: Path, mode: int) -> None:
@@ -150,8 +155,9 @@ class Updates:
             return
 
         def write() -> None:
-            replace_file(self._disk, previous, before, mode=mode)
-            replace_file(self._disk, path, data, mode=mode)
+            with self._writing:
+                replace_file(self._disk, previous, before, mode=mode)
+                replace_file(self._disk, path, data, mode=mode)
 
         await self._beside(write)
 
