@@ -191,7 +191,7 @@ class Fleet:
 
 
 class Inbox:
-    """The gateway's handler: keeps what came; with `hold` set it commits nothing."""
+    """The gateway's handler: keeps what came; with `hold` set it commits nothing until `release`."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, bytes]] = []
@@ -199,7 +199,7 @@ class Inbox:
         self.hold = False
         self.failing = 0
         self._changed = asyncio.Event()
-        self._never = asyncio.Event()
+        self._released = asyncio.Event()
 
     async def __call__(self, topic: str, payload: bytes) -> None:
         self.messages.append((topic, payload))
@@ -208,8 +208,21 @@ class Inbox:
             self.failing -= 1
             raise RuntimeError("the database is away")
         if self.hold:
-            await self._never.wait()
+            await self._released.wait()
         self.committed.append((topic, payload))
+        self._changed.set()
+
+    def release(self) -> None:
+        """Let everything that is held be committed, and hold no more."""
+        self.hold = False
+        self._released.set()
+        self._released = asyncio.Event()
+
+    async def wait_for_commits(self, count: int, *, time_limit: float = DEADLINE) -> None:
+        async with asyncio.timeout(time_limit):
+            while len(self.committed) < count:
+                self._changed.clear()
+                await self._changed.wait()
 
     async def wait_for(self, count: int, *, time_limit: float = DEADLINE) -> list[tuple[str, bytes]]:
         async with asyncio.timeout(time_limit):

@@ -116,11 +116,16 @@ class Link:
         self._end()
 
     async def close(self) -> None:
-        """Disconnect in order if the connection still stands; release everything."""
+        """Disconnect in order if the connection still stands; release everything.
+
+        Waits until mosquitto has closed its side: only then has it seen the last acknowledgements, and may be stopped.
+        """
         if self._client is None:
             return
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
+                if not self.lost.is_set() and self._client.say_goodbye():
+                    await self.lost.wait()
                 if self._client.transport is not None:
                     await self._client.disconnect()
         except TimeoutError:
@@ -219,8 +224,18 @@ class _Client(gmqtt.Client):
             session_expiry_interval=_NEVER,
         )
         self.transport: asyncio.Transport | None = None
+        self._reader: _Protocol | None = None
         self._socket_path = socket_path
         self._pending = pending
+
+    def say_goodbye(self) -> bool:
+        """Send DISCONNECT and read on only to see the end; False if there is no connection."""
+        if self.transport is None or self._reader is None or self._connection is None or self.transport.is_closing():
+            return False
+        self._connection.send_disconnect()
+        self._reader.discard()
+        self.transport.resume_reading()
+        return True
 
     async def reconnect(self, delay: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature of gmqtt
         """Do nothing: the session makes a new link."""
@@ -231,9 +246,9 @@ class _Client(gmqtt.Client):
         factory = partial(
             _Protocol, self._pending, connection_state=self._connection_state, id_generator=handler.id_generator
         )
-        self.transport, protocol = await open_upstream(self._socket_path, factory, time_limit=_ANSWER_TIMEOUT)
+        self.transport, self._reader = await open_upstream(self._socket_path, factory, time_limit=_ANSWER_TIMEOUT)
         return MQTTConnection(
-            self.transport, protocol, clean_session, keepalive, package_handler=handler, logger=self._logger
+            self.transport, self._reader, clean_session, keepalive, package_handler=handler, logger=self._logger
         )
 
 
@@ -243,6 +258,21 @@ class _Protocol(MQTTProtocol):
     def __init__(self, pending: Pending, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._pending = pending
+        self._discarding = False
+
+    def discard(self) -> None:
+        """Drop whatever still comes; nothing of it is acknowledged."""
+        self._discarding = True
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in."""
+        if not self._discarding:
+            super().data_received(data)
+
+    def eof_received(self) -> bool:
+        """Close when mosquitto has closed, also while nothing is read for want of room."""
+        super().eof_received()
+        return False
 
     async def read(self, n: int = -1) -> bytes:
         """Read when there is room; waiting for room is no sign of a dead peer."""
