@@ -6,9 +6,11 @@
         reply = await alice.post("/repos", {...})
         assert reply.status == 201, reply.body
 
-Everything is real: SQLite, mosquitto behind the front door, git mirrors. `settings` overrides PU_* values by field name.
+Everything is real: SQLite, mosquitto behind the front door, git mirrors. `settings` overrides PU_* values by their
+field names.
 """
 
+import io
 import json
 import socket
 from collections.abc import Mapping
@@ -79,10 +81,16 @@ class Api:
         return await self.call("HEAD", path, params=params)
 
     async def post(self, path: str, body: Any = None, **options: Any) -> Reply:
-        return await self.call("POST", path, json=body, **options)
+        return await self._send("POST", path, body, **options)
 
     async def patch(self, path: str, body: Any = None, **options: Any) -> Reply:
-        return await self.call("PATCH", path, json=body, **options)
+        return await self._send("PATCH", path, body, **options)
+
+    async def _send(self, method: str, path: str, body: Any, **options: Any) -> Reply:
+        if body is None:
+            return await self.call(method, path, **options)
+        content = io.BytesIO(json.dumps(body).encode())  # a stream, because bodies may be large
+        return await self.call(method, path, data=content, headers={"Content-Type": "application/json"}, **options)
 
     async def delete(self, path: str, **options: Any) -> Reply:
         return await self.call("DELETE", path, **options)
