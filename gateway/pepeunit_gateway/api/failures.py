@@ -119,9 +119,6 @@ async def _guarded(
         return _answer(web.HTTPUnprocessableEntity.status_code, error.detail)
     except web.HTTPException as error:
         return _http_error(request, error)
-    except (ConnectionError, web.RequestPayloadError):
-        log.debug("api.request.aborted", method=request.method, path=request.path)
-        return _answer(400, RequestError(400, "the request ended early").detail)
     except Exception:  # the root of a request: log once, answer, go on
         log.exception("api.request.failed", method=request.method, path=request.path)
         return _answer(500, f"500: 0: Internal Server Error: request {request_id}")

@@ -4,7 +4,7 @@ Beside its good answer every operation documents the failures that follow from i
 
     401, 403    it looks at the token
     404         its path names an entity
-    408, 413    it has a body
+    400         it has a body, which may be cut; 408 and 413 too
     422         it has a path parameter, a query or a body
     500         always
     and what its declaration adds (`errors=`), e.g. 409 for a name that is taken, 405 for a part that is off, 429
@@ -30,6 +30,7 @@ _DESCRIPTIONS = {
     200: "Done",
     201: "Created",
     204: "Done, no content",
+    400: "The body ended early",
     401: "No token where one is needed, or a token that is not valid",
     403: "This agent may not do that",
     404: "There is no such entity",
@@ -130,7 +131,7 @@ def _failures(endpoint: Endpoint) -> list[int]:
     if UUID in endpoint.path_params.values():
         statuses.add(404)
     if has_body:
-        statuses |= {408, 413}
+        statuses |= {400, 408, 413}
     if has_body or endpoint.path_params or endpoint.query is not None:
         statuses.add(422)
     return sorted(statuses)

@@ -1,7 +1,8 @@
 """Read a request's parts. Nothing here waits longer than a minute or keeps more bytes than the route allows."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, get_args, get_origin
 
 from aiohttp import BodyPartReader, web
@@ -40,23 +41,32 @@ def query_values(query: MultiMapping[str], repeated: frozenset[str], known: Mapp
     return values
 
 
+@asynccontextmanager
+async def _arriving() -> AsyncIterator[None]:
+    """Bound the time in which a body arrives; a client that is gone is no fault of the gateway."""
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT):
+            yield
+    except TimeoutError:
+        raise RequestError(408, "the body did not arrive in time; send it again") from None
+    except (OSError, web.RequestPayloadError):
+        raise RequestError(400, "the body ended early; send it again") from None
+
+
 async def read_body(request: web.Request, limit: int) -> bytes:
     """Return the body.
 
     Raises:
-        RequestError: 413 for more than `limit` bytes, 408 when it does not arrive within a minute.
+        RequestError: 413 for more than `limit` bytes, 408 when it does not arrive within a minute, 400 when it is cut.
     """
     if request.content_length is not None and request.content_length > limit:
         raise RequestError(413, f"the body may have at most {limit} bytes")
     pieces = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_TIMEOUT):
-            async for piece in request.content.iter_chunked(_PIECE):
-                pieces += piece
-                if len(pieces) > limit:
-                    raise RequestError(413, f"the body may have at most {limit} bytes")
-    except TimeoutError:
-        raise RequestError(408, "the body did not arrive in time; send it again") from None
+    async with _arriving():
+        async for piece in request.content.iter_chunked(_PIECE):
+            pieces += piece
+            if len(pieces) > limit:
+                raise RequestError(413, f"the body may have at most {limit} bytes")
     return bytes(pieces)
 
 
@@ -78,7 +88,7 @@ async def read_upload(request: web.Request, name: str, limit: int) -> bytes:
     """Return the content of the multipart field `name`.
 
     Raises:
-        RequestError: 413 for more than `limit` bytes, 408 when it does not arrive within a minute.
+        RequestError: 413 for more than `limit` bytes, 408 when it does not arrive within a minute, 400 when it is cut.
         ValidationError: the body is no multipart form or lacks the field.
     """
     missing = f"send multipart/form-data with the field {name}"
@@ -87,10 +97,8 @@ async def read_upload(request: web.Request, name: str, limit: int) -> bytes:
     if request.content_type != "multipart/form-data":
         raise ValidationError(missing)
     try:
-        async with asyncio.timeout(_BODY_TIMEOUT):
+        async with _arriving():
             content = await _field(request, name, limit)
-    except TimeoutError:
-        raise RequestError(408, "the body did not arrive in time; send it again") from None
     except (HttpProcessingError, ValueError, AssertionError, RuntimeError):  # what aiohttp raises for a broken form
         raise ValidationError(missing) from None
     if content is None:

@@ -5,8 +5,10 @@ import hashlib
 import json
 
 import pytest
+import structlog
 from aiohttp import ClientPayloadError, FormData
 
+from pepeunit_gateway.api import reading
 from pepeunit_gateway.api.dispatch import add_routes
 from pepeunit_gateway.api.models import QueryModel
 from pepeunit_gateway.api.routing import RouteTable, Token
@@ -262,3 +264,36 @@ async def test_two_handlers_of_one_name_are_found_at_start():
     table.get("/b", token=Token.NONE)(twin)
     with pytest.raises(TypeError, match="a second handler is named twin"):
         add_routes(sample_app(), [table], prefix="", providers={})
+
+
+@pytest.mark.parametrize(("path", "kind"), [("", "application/json"), ("/upload", "multipart/form-data; boundary=xyz")])
+async def test_a_client_that_goes_in_the_middle_of_its_body_is_no_failure_of_the_gateway(client, path, kind):
+    lines = (
+        f"POST {BASE}{path} HTTP/1.1",
+        "Host: x",
+        "x-auth-token: me",
+        f"Content-Type: {kind}",
+        "Content-Length: 99",
+    )
+    head = "\r\n".join([*lines, "", ""])
+    with structlog.testing.capture_logs() as events:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client._base_url.port)
+        writer.write(head.encode() + b"--xyz\r\n")
+        await writer.drain()
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+    assert events == []
+    assert answer == b"" or b" 400 " in answer.splitlines()[0] or b" 422 " in answer.splitlines()[0]
+
+
+async def test_a_body_that_never_comes_is_408(client, monkeypatch):
+    monkeypatch.setattr(reading, "_BODY_TIMEOUT", 0.05)
+
+    async def slow():
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with client.post(BASE, data=slow(), headers=AUTH) as answer:
+        assert (answer.status, (await answer.json())["detail"][:9]) == (408, "408: 2: R")

@@ -31,7 +31,7 @@ def test_statuses_follow_from_the_signature(document):
 
     assert statuses("get", "/things") == {"200", "401", "403", "422", "500"}
     assert statuses("get", "/things/{uuid}") == {"200", "401", "403", "404", "422", "500"}
-    assert statuses("post", "/things") == {"201", "401", "403", "408", "409", "413", "422", "429", "500"}
+    assert statuses("post", "/things") == {"201", "400", "401", "403", "408", "409", "413", "422", "429", "500"}
     assert statuses("delete", "/things/{uuid}") == {"204", "404", "422", "500"}
     assert statuses("get", "/things/log_list/") == {"200", "500"}
 
