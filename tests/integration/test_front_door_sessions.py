@@ -191,6 +191,8 @@ async def test_a_kick_leaves_nothing_for_a_device_that_does_not_read(stand):
     sender = await stand.connect(source)
     await fill(sender, source.output, megabytes=16)
     await stand.broker.kick(unit.uuid)
+    assert await is_alive(sender)
+    assert len(stand.broker._door._connections) == 1  # closed in order it would still wait for its reader
     got = await stalled.expect_end()
     assert len(got) < 8 * 1024 * 1024  # what the kernel already held at most
 
