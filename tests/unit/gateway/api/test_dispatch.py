@@ -275,7 +275,7 @@ async def test_a_client_that_goes_in_the_middle_of_its_body_is_no_failure_of_the
         f"Content-Type: {kind}",
         "Content-Length: 99",
     )
-    head = "\r\n".join([*lines, "", ""])
+    head = "\r\n".join([*lines, "Content-Length: 99", "", ""])
     with structlog.testing.capture_logs() as events:
         reader, writer = await asyncio.open_connection("127.0.0.1", client._base_url.port)
         writer.write(head.encode() + b"--xyz\r\n")
