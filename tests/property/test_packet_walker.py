@@ -16,8 +16,8 @@ from tests.support.mqtt import (
 
 GRANTED = "d/out"
 TOPICS = st.sampled_from([GRANTED, "d/in", "no", "#", "d/+", "$share/g/d/in", "", "a/b/c/d/e/f", "x" * 1100])
-RIGHTS = Rights.of(Grants(frozenset({GRANTED}), frozenset({"d/in"})))
-LIMITS = WalkerLimits(max_packet_size=2048, max_topic_levels=5)
+RIGHTS = Rights.of(Grants(frozenset({GRANTED}), frozenset({"d/in"})), max_topic_levels=5)
+LIMITS = WalkerLimits(max_packet_size=2048)
 
 
 def packets(level):

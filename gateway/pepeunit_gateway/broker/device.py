@@ -214,7 +214,7 @@ class DeviceSession(asyncio.Protocol):
     def identified(self, identity: Identity) -> None:
         """Take the identity on; called by the door in the same step in which it registers the session."""
         self.unit_uuid = identity.unit_uuid
-        self._rights = Rights.of(identity.grants)
+        self._rights = self._door.rights_of(identity.grants)
 
     def _refuse(self, reason: RefuseReason) -> None:
         if self._state is _State.ENDED:

@@ -40,7 +40,7 @@ class FrontDoor:
         self.connect_timeout = config.connect_timeout
         self.stall_timeout = config.stall_timeout
         self.max_client_id_len = config.max_client_id_len
-        self.limits = WalkerLimits(config.max_packet_size, config.max_topic_levels, config.max_qos)
+        self.limits = WalkerLimits(config.max_packet_size, config.max_qos)
         self._config = config
         self._authenticate = authenticate
         self._port = config.listen_port
@@ -130,6 +130,10 @@ class FrontDoor:
         """Return an id for a client that sent none."""
         return secrets.token_hex(8)
 
+    def rights_of(self, grants: Grants) -> Rights:
+        """Encode grants as the walkers compare them."""
+        return Rights.of(grants, max_topic_levels=self._config.max_topic_levels)
+
     async def identify(self, session: DeviceSession, token: str, client_id: str) -> Identity:
         """Ask who connects, and register the session with the rights that hold at this moment.
 
@@ -172,7 +176,7 @@ class FrontDoor:
 
     def grant(self, unit_uuid: UUID, grants: Grants) -> None:
         """Replace the set of a unit in every live session."""
-        rights = Rights.of(grants)
+        rights = self.rights_of(grants)
         for session in self._changing(unit_uuid):
             session.change_rights(rights)
 

@@ -32,6 +32,8 @@ _DISCONNECT = b"\xe0\x00"
 _MAX_TOPIC_BYTES = 1024
 _PUBLISH_QOS = 0x06
 _SUBSCRIBE_FLAGS = 0x02
+_FAST_MASK = 0xF6  # type and QoS
+_CONTINUES = 0x80  # the byte of a length that has another one behind it
 
 # Passed as they are: acknowledgements and pings, with the flags the standard demands.
 _PASSED = {PacketType.PUBACK: 0, PacketType.PUBREC: 0, PacketType.PUBREL: 2, PacketType.PUBCOMP: 0}
@@ -58,21 +60,24 @@ class Rights:
     subscribe: frozenset[bytes]
 
     @classmethod
-    def of(cls, grants: Grants) -> "Rights":
-        """Encode a unit's grants; they are exact, so whatever could mean more than itself is left out."""
-        return cls(_exact(grants.publish), _exact(grants.subscribe))
+    def of(cls, grants: Grants, *, max_topic_levels: int) -> "Rights":
+        """Encode a unit's grants. They are exact: what could mean more than itself, or has too many levels, is out."""
+        return cls(_exact(grants.publish, max_topic_levels), _exact(grants.subscribe, max_topic_levels))
 
 
-def _exact(topics: frozenset[str]) -> frozenset[bytes]:
-    return frozenset(topic.encode() for topic in topics if not ("+" in topic or "#" in topic or topic.startswith("$")))
+def _exact(topics: frozenset[str], max_levels: int) -> frozenset[bytes]:
+    return frozenset(
+        topic.encode()
+        for topic in topics
+        if not ("+" in topic or "#" in topic or topic.startswith("$") or topic.count("/") >= max_levels)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class WalkerLimits:
-    """Bytes of a whole packet, levels of a topic, highest QoS of a PUBLISH."""
+    """Bytes of a whole packet, highest QoS of a PUBLISH."""
 
     max_packet_size: int
-    max_topic_levels: int
     max_qos: int = 2
 
 
@@ -91,6 +96,7 @@ class PacketWalker:
         self._version5 = level == MQTT_5
         self._limits = limits
         self._on_denied = on_denied
+        self._fast = frozenset(0x30 | qos << 1 for qos in range(limits.max_qos + 1))
         self._held = bytearray()
         self._needed = 0  # bytes that must be held before looking again makes sense
         self._skip = 0  # bytes of the current packet still to be dropped, before those that pass
@@ -112,6 +118,12 @@ class PacketWalker:
         position = 0
         try:
             while position < len(data):
+                if not (self._skip or self._pass):
+                    run = self._granted_run(data, position)
+                    if run > position:
+                        out.append(data[position:run])
+                        position = run
+                        continue
                 following = self._step(data, position, out)
                 if following is None:
                     self._held += data[position:]
@@ -122,6 +134,28 @@ class PacketWalker:
         except SessionEndedError as ended:
             raise SessionEndedError(ended.code, b"".join(out) + ended.output) from None
         return out[0] if len(out) == 1 else b"".join(out)
+
+    def _granted_run(self, data: bytes, position: int) -> int:
+        """Return where the whole, short, granted PUBLISH packets end that begin at `position`; the usual case, fast.
+
+        It only ever shortens the way: whatever is unusual is left to `_step`.
+        """
+        granted, size, largest = self.rights.publish, len(data), self._limits.max_packet_size
+        while position + 4 <= size and data[position] & _FAST_MASK in self._fast:
+            length, body = data[position + 1], position + 2
+            if length >= _CONTINUES:
+                if data[body] >= _CONTINUES:
+                    break
+                length, body = length & 0x7F | data[body] << 7, position + 3
+            end = body + length
+            if length < 2 or end > size or end - position > largest:  # noqa: PLR2004 - the length field of the topic
+                break
+            topic_end = body + 2 + (data[body] << 8 | data[body + 1])
+            identifier = 2 if data[position] & _PUBLISH_QOS else 0
+            if topic_end + identifier > end or data[body + 2 : topic_end] not in granted:
+                break
+            position = end
+        return position
 
     def _step(self, data: bytes, position: int, out: list[bytes]) -> int | None:
         """Handle one piece from `position` on; return the position after it, or None if more bytes are needed."""
@@ -167,7 +201,7 @@ class PacketWalker:
                 return None
             topic = data[body + 2 : topic_end]
             # An empty topic is an alias of MQTT 5; none is offered, so mosquitto ends such a session itself.
-            if (topic in self.rights.publish and self._levels_fit(topic)) or (not topic and self._version5):
+            if topic in self.rights.publish or (not topic and self._version5):
                 self._pass = body + remaining - position
                 return position
             self._tell_denied(topic)
@@ -205,7 +239,7 @@ class PacketWalker:
             topic, options = read_string(packet, position)
             if options >= len(packet):
                 raise MalformedPacketError("a filter without options")
-            if topic in self.rights.subscribe and self._levels_fit(topic):
+            if topic in self.rights.subscribe:
                 self.subscribed.add(topic)
                 out += packet[position : options + 1]
             else:
@@ -230,9 +264,6 @@ class PacketWalker:
         if position >= len(packet):
             raise MalformedPacketError("no filter")
         return position
-
-    def _levels_fit(self, topic: bytes) -> bool:
-        return topic.count(b"/") < self._limits.max_topic_levels
 
     def _tell_denied(self, topic: bytes) -> None:
         if self._on_denied:

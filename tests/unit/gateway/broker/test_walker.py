@@ -13,8 +13,8 @@ from tests.support.mqtt import (
     unsubscribe_packet,
 )
 
-LIMITS = WalkerLimits(max_packet_size=2048, max_topic_levels=5)
-RIGHTS = Rights.of(Grants(frozenset({"d/out"}), frozenset({"d/in", "d/cmd"})))
+LIMITS = WalkerLimits(max_packet_size=2048)
+RIGHTS = Rights.of(Grants(frozenset({"d/out"}), frozenset({"d/in", "d/cmd"})), max_topic_levels=5)
 
 
 def walker(level=4, rights=RIGHTS, limits=LIMITS):
@@ -51,12 +51,12 @@ def test_only_denied_filters_are_replaced_and_in_their_order():
 
 
 def test_wildcards_are_denied_even_if_the_grants_held_one():
-    rights = Rights.of(Grants(frozenset({"d/+"}), frozenset({"#", "d/+", "$share/g/x", "d/in"})))
+    rights = Rights.of(Grants(frozenset({"d/+"}), frozenset({"#", "d/+", "$share/g/x", "d/in"})), max_topic_levels=5)
     assert rights == Rights(frozenset(), frozenset({b"d/in"}))
 
 
 def test_a_topic_with_too_many_levels_is_denied():
-    rights = Rights.of(Grants(frozenset({"a/b/c/d/e", "a/b/c/d/e/f"}), frozenset()))
+    rights = Rights.of(Grants(frozenset({"a/b/c/d/e", "a/b/c/d/e/f"}), frozenset()), max_topic_levels=5)
     assert walker(rights=rights).feed(publish_packet("a/b/c/d/e", b"")) == publish_packet("a/b/c/d/e", b"")
     assert walker(rights=rights).feed(publish_packet("a/b/c/d/e/f", b"")) == b""
 
@@ -123,7 +123,7 @@ def test_the_largest_packet_passes_and_one_byte_more_does_not():
 
 
 def test_a_qos_above_the_limit_ends_the_session():
-    limits = WalkerLimits(max_packet_size=2048, max_topic_levels=5, max_qos=1)
+    limits = WalkerLimits(max_packet_size=2048, max_qos=1)
     assert walker(limits=limits).feed(publish_packet("d/out", b"", qos=1))
     assert ended(publish_packet("d/out", b"", qos=2), limits=limits).code is DisconnectCode.QOS_NOT_SUPPORTED
 
