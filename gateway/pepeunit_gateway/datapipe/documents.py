@@ -17,8 +17,8 @@ from pepeunit_gateway.errors import DataPipeError
 
 __all__ = ["MAX_CONFIG_BYTES", "ConfigProblem", "check_config", "export_yaml", "load_config", "parse_config"]
 
-MAX_CONFIG_BYTES = 65_536
-"""Largest YAML document that is read."""
+MAX_CONFIG_BYTES = 16_384
+"""Largest YAML document that is read: reading more would hold up others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,16 @@ def load_config(stored: str) -> DataPipeConfig:
 
 
 def export_yaml(stored: str) -> str:
-    """Return the JSON text of a row as YAML, in the order of its keys and without nulls."""
-    return yaml.safe_dump(_without_nulls(json.loads(stored)), sort_keys=False, allow_unicode=True)
+    """Return the JSON text of a row as YAML, in the order of its keys and without nulls; it need not be valid.
+
+    Raises:
+        DataPipeError: the text is not JSON.
+    """
+    try:
+        content = json.loads(stored)
+    except (ValueError, RecursionError):
+        raise DataPipeError("the stored configuration is broken; send it again with set_data_pipe_config") from None
+    return yaml.safe_dump(_without_nulls(content), sort_keys=False, allow_unicode=True)
 
 
 def _mapping(document: bytes) -> dict[Any, Any]:

@@ -200,7 +200,7 @@ def test_a_document_that_is_no_mapping_is_the_clients_error(content):
         b"\xff\xfe\xff",
         b"\0",
         b"a: *nobody",
-        b"[" * 30_000,
+        b"[" * 16_000,
         b"a: 2024-99-99",
         b"a: !!timestamp x",
         b"a: !!bool x",
@@ -312,3 +312,12 @@ def test_the_default_is_that_of_the_contract():
 def test_a_broken_stored_text_says_what_to_do_b10(stored):
     with pytest.raises(DataPipeError, match="send it again with set_data_pipe_config"):
         load_config(stored)
+
+
+def test_a_stored_text_that_is_no_json_cannot_be_exported():
+    with pytest.raises(DataPipeError, match="send it again"):
+        export_yaml("{")
+
+
+def test_a_stored_value_that_is_no_longer_valid_can_be_exported_and_mended_b10():
+    assert "threshold_min: .nan" in export_yaml('{"filters": {"threshold_min": NaN}}')
