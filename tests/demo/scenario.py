@@ -110,7 +110,8 @@ class Scenario:
         async with Rest(self.stage.root_url) as nobody:
             await nobody.fetch("GET", "/pepeunit/docs")
             document = await nobody.get("/pepeunit/api/v1/openapi.json")
-            assert "/pepeunit/api/v1/units" in document["paths"], sorted(document["paths"])
+            assert document["servers"][0]["url"].endswith("/pepeunit/api/v1"), document["servers"]
+            assert {"/users", "/repos", "/units", "/unit_nodes"} <= document["paths"].keys(), sorted(document["paths"])
 
     async def _log_in(self, login: str) -> None:
         async with Rest(self.stage.api_url) as nobody:
