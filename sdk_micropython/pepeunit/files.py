@@ -95,6 +95,8 @@ def remove_empty_folders(base, name):
     """Remove the folders above base/name that hold nothing any more."""
     while "/" in name:
         name = name.rsplit("/", 1)[0]
+        if not is_folder(base + "/" + name):
+            return  # rmdir of littlefs removes files as well
         try:
             os.rmdir(base + "/" + name)
         except OSError:

@@ -16,6 +16,9 @@ import os
 import pepeunit.files as files
 
 HOME = ".pepeunit"
+# What a cut leaves of a file that was about to take its place.
+_TORN = ("env.json.new", "env.json.prev.new", "schema.json.new", "log.json.new")
+_LEFT = ("switch.json", "switch.json.new", "installed.new", "installed.new.new", "installed.json.new", "download")
 _LAST = ("main.py", "schema.json", "env.json")
 
 
@@ -96,8 +99,9 @@ def recover(directory=None):
     except ValueError:
         journal = None  # cannot happen where rename is one step; the old version is all there is
     if journal is None:
-        _clean(home)
+        _clean(base)
         return False
+    _settle(home)
     stale = journal["stale"]
     for name in journal["files"]:
         _move(base, name, stale)
@@ -107,19 +111,24 @@ def recover(directory=None):
     if files.is_file(home + "/installed.new"):
         os.rename(home + "/installed.new", home + "/installed.json")
     os.remove(home + "/switch.json")
-    _clean(home)
+    _clean(base)
     return True
 
 
-def _clean(home):
-    for name in (
-        "switch.json",
-        "switch.json.new",
-        "installed.new",
-        "installed.new.new",
-        "installed.json.new",
-        "download",
-    ):
+def _settle(home):
+    """After a cut within a rename from folder to folder littlefs also hides the file that follows the renamed one,
+    until something is about to be written; removing what is not there does that and needs no space."""
+    try:
+        os.remove(home + "/nothing")
+    except OSError:
+        pass
+
+
+def _clean(base):
+    for name in _TORN:
+        files.remove(base + "/" + name)
+    home = base + "/" + HOME
+    for name in _LEFT:
         files.remove(home + "/" + name)
     files.remove_folder(home + "/next")
 

@@ -7,6 +7,7 @@ remembers what devices sent, can deny subscriptions, stop reading, fall silent a
 import asyncio
 import contextlib
 import socket
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -56,6 +57,7 @@ class DeviceBroker:
     pings: int = 0
     pubacks: int = 0
     port: int = 0
+    context: ssl.SSLContext | None = None  # of TLS towards devices
 
     async def __aenter__(self) -> Self:
         self._changed = asyncio.Condition()
@@ -84,7 +86,7 @@ class DeviceBroker:
         self._publisher = paho.Client(paho.CallbackAPIVersion.VERSION2)
         self._publisher.connect("127.0.0.1", self._broker_port)
         self._publisher.loop_start()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.context)
 
     async def stop(self) -> None:
         if self._server:
