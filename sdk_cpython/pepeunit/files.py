@@ -25,7 +25,7 @@ class Disk:
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
-            os.fsync(descriptor)
+            self.sync(descriptor)
 
     def rename(self, source: Path, target: Path) -> None:
         """Put `source` in the place of `target`: whoever looks sees the old or the new, never neither."""
@@ -49,9 +49,13 @@ class Disk:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with suppress(OSError):
-                os.fsync(descriptor)
+                self.sync(descriptor)
         finally:
             os.close(descriptor)
+
+    def sync(self, descriptor: int) -> None:
+        """Wait until an open file or directory is on the disk."""
+        os.fsync(descriptor)
 
 
 def replace_file(disk: Disk, path: Path, data: bytes, *, mode: int) -> None:

@@ -98,13 +98,13 @@ class Log:
         for secret in env.secrets():
             text = text.replace(secret, "***")
         text = text[:_MAX_TEXT]
-        _console.log(_LEVELS[level], "%s", text)
         entry: dict[str, Any] = {"level": level, "text": text, "create_datetime": self._now().isoformat()}
         line = json.dumps(entry, ensure_ascii=False)
         self._resize()
         self._store(line)
         self._pending.append(line)
         self._written()
+        _console.log(_LEVELS[level], "%s", text)
 
     def _resize(self) -> None:
         if self._lines.maxlen != self._length():

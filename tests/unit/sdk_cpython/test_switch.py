@@ -50,7 +50,7 @@ def begin(directory):
     """A unit that runs the old version."""
     put(directory, {**OLD_FILES, **USER_FILES, "env.json": env_of(OLD), "schema.json": b'{"old": 1}'})
     put(directory, {"lib/__pycache__/kept.cpython-311.pyc": b"bytecode", "only/__pycache__/old.cpython-311.pyc": b"x"})
-    write_installed(Disk(), directory, Installed(OLD, tuple(sorted(OLD_FILES))))
+    write_installed(CutDisk(), directory, Installed(OLD, tuple(sorted(OLD_FILES))))
 
 
 def update(disk, directory):
@@ -104,7 +104,7 @@ def test_a_cut_before_in_and_after_every_file_effect_leaves_the_old_or_the_new_v
         begin(directory)
         with pytest.raises(PowerCut):
             update(CutDisk(number, moment), directory)
-        recover(directory)
+        recover(directory, CutDisk())
         outcome = "new" if is_new(directory) else "old" if is_old(directory) else "mixture"
         assert outcome != "mixture", (number, moment, contents(directory))
         assert sorted(path.name for path in (directory / ".pepeunit").iterdir() if path.suffix != ".tmp") == [
@@ -130,7 +130,7 @@ def test_a_cut_during_the_recovery_from_a_cut_is_recovered_too_s2_s3(tmp_path):
             try:
                 recover(directory, disk)
             except PowerCut:
-                recover(directory)
+                recover(directory, CutDisk())
                 assert is_new(directory) or is_old(directory), (number, second)
                 shutil.rmtree(directory)
             else:
