@@ -2,12 +2,14 @@
 
 from aiohttp import web
 
+from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
 
-__all__ = ["REGISTRY", "SETTINGS", "TOKEN_HEADER"]
+__all__ = ["PIPES", "REGISTRY", "SETTINGS", "TOKEN_HEADER"]
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
 REGISTRY: web.AppKey[Registry] = web.AppKey("registry", Registry)
+PIPES: web.AppKey[Pipes] = web.AppKey("pipes", Pipes)
 
 TOKEN_HEADER = "x-auth-token"  # noqa: S105 - the header's name, not a token

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping
 from aiohttp import web
 
 from pepeunit_gateway.access.agents import Agent
-from pepeunit_gateway.api import edges, repos, repository_registry, unit_files, unit_nodes, units, users
+from pepeunit_gateway.api import data_pipes, edges, repos, repository_registry, unit_files, unit_nodes, units, users
 from pepeunit_gateway.api.dispatch import Provider, add_routes
 from pepeunit_gateway.api.failures import answer_failures, stamp_request_id
-from pepeunit_gateway.api.keys import REGISTRY, SETTINGS, TOKEN_HEADER
+from pepeunit_gateway.api.keys import PIPES, REGISTRY, SETTINGS, TOKEN_HEADER
 from pepeunit_gateway.api.models import MAX_PAGE_KEY
 from pepeunit_gateway.api.pages import Readiness, add_pages
 from pepeunit_gateway.api.routing import RouteTable
+from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
 
@@ -25,6 +26,7 @@ TABLES: tuple[RouteTable, ...] = (
     unit_files.routes,
     unit_nodes.routes,
     edges.routes,
+    data_pipes.routes,
 )
 """Every declared route of the API."""
 
@@ -35,6 +37,10 @@ async def _agent(request: web.Request) -> Agent:
 
 async def _registry(request: web.Request) -> Registry:
     return request.app[REGISTRY]
+
+
+async def _pipes(request: web.Request) -> Pipes:
+    return request.app[PIPES]
 
 
 def assemble(
@@ -55,14 +61,16 @@ def assemble(
     return app
 
 
-def create_app(settings: Settings, registry: Registry, readiness: Readiness) -> web.Application:
+def create_app(settings: Settings, registry: Registry, pipes: Pipes, readiness: Readiness) -> web.Application:
     """Make the application of the gateway.
 
     Args:
         settings: PU_APP_PREFIX, PU_API_V1_PREFIX and PU_MAX_PAGINATION_SIZE are used.
         registry: the entities.
+        pipes: the configuration and the stored values of data pipes.
         readiness: returns when every part is ready; `/readyz` gives it 3 s.
     """
-    app = assemble(settings, TABLES, {Agent: _agent, Registry: _registry}, readiness)
+    app = assemble(settings, TABLES, {Agent: _agent, Registry: _registry, Pipes: _pipes}, readiness)
     app[REGISTRY] = registry
+    app[PIPES] = pipes
     return app

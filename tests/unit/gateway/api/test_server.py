@@ -38,6 +38,9 @@ def test_every_route_of_the_contract_is_there(document):
         ("POST", "/units/send_command_to_input_base_topic/{uuid}"), ("GET", "/units/log_list/"),
         ("GET", "/unit_nodes/{uuid}"), ("GET", "/unit_nodes"), ("PATCH", "/unit_nodes/{uuid}"),
         ("PATCH", "/unit_nodes/set_state_input/{uuid}"), ("POST", "/unit_nodes/create_unit_node_edge"),
+        ("POST", "/unit_nodes/check_data_pipe_config"), ("POST", "/unit_nodes/set_data_pipe_config"),
+        ("GET", "/unit_nodes/get_data_pipe_config/{uuid}"), ("GET", "/unit_nodes/get_data_pipe_data/"),
+        ("DELETE", "/unit_nodes/delete_data_pipe_data/{uuid}"),
         ("GET", "/unit_nodes/edges"), ("DELETE", "/unit_nodes/edges/{uuid}"),
     }  # fmt: skip
 
