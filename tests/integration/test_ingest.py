@@ -21,6 +21,7 @@ from pepeunit_gateway.storage.telemetry import TelemetryStore
 from pepeunit_gateway.storage.upgrade import upgrade
 from tests.support.telemetry import add_node, add_unit, change_node, config, row_of, rows_of
 
+BOTH_LOOPS = True
 DOMAIN = "example.org"
 LIMIT = 30
 KEEP_ALL = config().model_dump_json()
