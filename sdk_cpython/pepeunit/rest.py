@@ -46,6 +46,7 @@ class _Call:
     timeout: float
     deadline: float
     wire: socket.socket | None = field(default=None, init=False)
+    response: http.client.HTTPResponse | None = field(default=None, init=False)
     aborted: bool = field(default=False, init=False)
 
     def open(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> http.client.HTTPResponse:
@@ -64,7 +65,8 @@ class _Call:
         if self.aborted:
             raise RestError("the call was given up")
         connection.request(method, url.path + path, body=body, headers=headers)
-        return connection.getresponse()
+        self.response = connection.getresponse()
+        return self.response
 
     def chunks(self, response: http.client.HTTPResponse, limit: int) -> Iterator[bytes]:
         """The body piece by piece. Raises RestError if it is too long, too slow or ends before its Content-Length."""
@@ -89,8 +91,10 @@ class _Call:
                 self.wire.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        if self.wire is not None:
-            self.wire.close()
+        # Both: a socket stays open as long as an answer that was not read to its end holds it.
+        for held in (self.response, self.wire):
+            if held is not None:
+                held.close()
 
 
 class Rest:
