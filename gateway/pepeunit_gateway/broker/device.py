@@ -1,6 +1,6 @@
 """One device at the front door: its CONNECT, its way to mosquitto, its end.
 
-    device --TCP--> DeviceSession --PacketWalker--> _Upstream --UNIX--> mosquitto
+    device --TCP--> DeviceSession --PacketWalker--> DeviceUpstream --UNIX--> mosquitto
            <------- untouched after CONNACK -----------------
 
 Each side that cannot take more pauses the reading of the other, so at most one transport buffer (64 KiB and one read)
@@ -16,12 +16,11 @@ import structlog
 from pepeunit_gateway.broker.connack import (
     DisconnectCode,
     Terms,
-    connack_with_terms,
-    cut_connack,
     disconnect,
     refusal,
 )
 from pepeunit_gateway.broker.connect import Connect, broker_client_id, cut_connect, parse_connect, upstream_connect
+from pepeunit_gateway.broker.device_upstream import DeviceUpstream
 from pepeunit_gateway.broker.packets import MQTT_311, MalformedPacketError
 from pepeunit_gateway.broker.port import ConnectRefused, Identity, RefuseReason
 from pepeunit_gateway.broker.upstream import BrokerAwayError, open_upstream
@@ -61,7 +60,7 @@ class DeviceSession(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        self._upstream: _Upstream | None = None
+        self._upstream: DeviceUpstream | None = None
         self._denied_told = False
 
     # --- what the door does with a session ---
@@ -196,7 +195,9 @@ class DeviceSession(asyncio.Protocol):
             max_packet_size=self._door.limits.max_packet_size,
         )
         _, upstream = await open_upstream(
-            self._door.socket_path, lambda: _Upstream(self, connect.level, terms), time_limit=self._door.connect_timeout
+            self._door.socket_path,
+            lambda: DeviceUpstream(self, connect.level, terms),
+            time_limit=self._door.connect_timeout,
         )
         if self._state is not _State.OPENING or self._rights is None:
             upstream.transport.abort()
@@ -252,54 +253,6 @@ class DeviceSession(asyncio.Protocol):
         if self._upstream is not None and not self._upstream.accepted:
             self._refuse(RefuseReason.UNAVAILABLE)
         self.end("closed_by_broker")
-
-
-class _Upstream(asyncio.Protocol):
-    """The connection to mosquitto of one device; edits the CONNACK and passes everything after it."""
-
-    transport: asyncio.Transport
-
-    def __init__(self, session: DeviceSession, level: int, terms: Terms) -> None:
-        self.accepted = False
-        self.full = False
-        self._session = session
-        self._level = level
-        self._terms = terms
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self.accepted:
-            self._session.from_broker(data)
-            return
-        self._received += data
-        try:
-            cut = cut_connack(self._received)
-            if cut is None:
-                return
-            body, rest = cut
-            connack = connack_with_terms(body, self._level, self._terms)
-        except MalformedPacketError:
-            log.warning("broker.upstream.bad_connack")
-            self.transport.abort()
-            return
-        self._received = b""
-        self.accepted = True
-        self._session.accepted()
-        self._session.from_broker(connack + rest)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the signature of asyncio
-        self._session.broker_lost()
-
-    def pause_writing(self) -> None:
-        self.full = True
-        self._session.broker_full(full=True)
-
-    def resume_writing(self) -> None:
-        self.full = False
-        self._session.broker_full(full=False)
 
 
 def _level_of(body: bytes) -> int:

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 1024
 _WAITING_ROOM = 1024  # connections over max_clients that may still hear "unavailable"
 _MAX_IDENTIFY = 3  # tries, when a unit's rights change while they are being loaded
-_STOP_TIMEOUT = 1.0
+_STOP_TIMEOUT = 0.5
 _KEEPALIVE_IDLE = 120  # seconds of silence before the kernel asks whether a device is still there
 
 

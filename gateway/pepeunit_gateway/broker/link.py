@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 _CLIENT_ID = "gateway-main"
 _NEVER = 0xFFFFFFFF  # session expiry
 _ANSWER_TIMEOUT = 10.0  # seconds for CONNACK and SUBACK
-_CLOSE_TIMEOUT = 2.0
+_CLOSE_TIMEOUT = 1.0
 _FAILED_PAUSE = 1.0  # seconds between a handler's failure and the reconnect that brings its message again
 _REFUSED = 0x80
 

@@ -21,7 +21,7 @@ __all__ = ["ManagedBroker", "ManagedBrokerConfig"]
 log = structlog.get_logger(__name__)
 
 _SESSION_TIMEOUT = 10.0
-_DRAIN_TIMEOUT = 2.0  # seconds for handlers under way at a stop; the rest comes again at the next start
+_DRAIN_TIMEOUT = 1.5  # seconds for handlers under way at a stop; the rest comes again at the next start
 _FILES_PER_DEVICE = 2
 _OTHER_FILES = 1024
 

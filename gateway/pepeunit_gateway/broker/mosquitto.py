@@ -13,7 +13,6 @@ import secrets
 import shutil
 import signal
 import sys
-import tempfile
 from collections import deque
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from pepeunit_gateway.broker.mosquitto_files import (
     remove,
     write_private,
 )
+from pepeunit_gateway.broker.runtime_folder import make_runtime_folder, runtime_folder
 from pepeunit_gateway.broker.upstream import BrokerAwayError, open_upstream
 from pepeunit_gateway.errors import StartError
 
@@ -54,23 +54,16 @@ class Mosquitto:
         self.password = secrets.token_urlsafe(32)
         self._directory = directory.absolute()
         self._executable = executable
-        self._runtime: Path | None = None
+        own = self._directory / "m.sock"
+        # A UNIX socket's path is short; with a longer one the socket alone goes to a private folder elsewhere.
+        self._runtime = runtime_folder(self._directory) if len(os.fsencode(own)) > _MAX_SOCKET_PATH else None
+        self.socket_path = own if self._runtime is None else self._runtime / own.name
         self._lock: int | None = None
         self._command: list[str] = []
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
-
-    @property
-    def socket_path(self) -> Path:
-        """Where mosquitto listens; in a short private folder if the broker's own has too long a name."""
-        own = self._directory / "m.sock"
-        if len(os.fsencode(own)) <= _MAX_SOCKET_PATH:
-            return own
-        if self._runtime is None:
-            self._runtime = Path(tempfile.mkdtemp(prefix="pepeunit-", dir=_runtime_parent()))
-        return self._runtime / "m.sock"
 
     @property
     def pid(self) -> int | None:
@@ -87,7 +80,7 @@ class Mosquitto:
         self._open_directory()
         await stop_leftover(self._directory / "mosquitto.pid")
         write_private(self._directory / "dynsec.json", dynsec_json(self.password, secrets.token_bytes(12)))
-        conf = mosquitto_conf(socket=str(self._listen_name()), plugin=plugin, as_root=os.geteuid() == 0)
+        conf = mosquitto_conf(socket=self._listen_name(), plugin=plugin, as_root=os.geteuid() == 0)
         write_private(self._directory / "mosquitto.conf", conf)
         self._command = [
             *(sys.executable, "-I", "-S", _launcher.__file__, str(os.getpid()), "mosquitto.pid"),
@@ -110,10 +103,9 @@ class Mosquitto:
         if self._reading is not None:
             await self._reading
             self._reading = None
-        if self._runtime is not None:
-            shutil.rmtree(self._runtime, ignore_errors=True)
-            self._runtime = None
         if self._lock is not None:
+            if self._runtime is not None:
+                shutil.rmtree(self._runtime, ignore_errors=True)
             os.close(self._lock)
             self._lock = None
 
@@ -140,10 +132,12 @@ class Mosquitto:
             ) from error
         self._lock = lock
 
-    def _listen_name(self) -> Path:
-        path = self.socket_path
-        path.unlink(missing_ok=True)
-        return Path(path.name) if self._runtime is None else path
+    def _listen_name(self) -> str:
+        """Make way for the socket; return its name as mosquitto.conf has it."""
+        if self._runtime is not None:
+            make_runtime_folder(self._runtime)
+        remove(self.socket_path)
+        return self.socket_path.name if self._runtime is None else str(self.socket_path)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         # In a session of its own: Ctrl-C reaches the gateway only, which then stops its broker in order.
@@ -231,16 +225,11 @@ class Mosquitto:
             if process.returncode is not None:
                 return
             try:
-                process.send_signal(number)
+                # Not process.send_signal: before Python 3.13 it may reap the child and lose its exit code.
+                os.kill(process.pid, number)
                 async with asyncio.timeout(_TERM_TIMEOUT):
                     await process.wait()
             except ProcessLookupError:
                 await process.wait()
             except TimeoutError:
                 log.warning("broker.mosquitto.does_not_end", signal=number.name)
-
-
-def _runtime_parent() -> str | None:
-    """Return the user's runtime folder if it is there and short; None stands for the system's temporary folder."""
-    folder = os.environ.get("XDG_RUNTIME_DIR", "")
-    return folder if folder and Path(folder).is_dir() and len(os.fsencode(folder)) < _MAX_SOCKET_PATH // 2 else None
