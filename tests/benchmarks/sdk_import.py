@@ -26,7 +26,7 @@ def _seconds(modules: str) -> float:
 def measure(names: set[str]) -> Iterator[Figure | str]:
     """Yield the settings, then the ratio of the shortest times.
 
-    The two kinds take turns, so that load hits both alike; the shortest is what the import costs when nothing else runs.
+    The two kinds take turns, so that load hits both alike; the shortest is what it costs when nothing else runs.
     """
     yield f"sdk.import: import {OURS} against import {BASE}, {ROUNDS} fresh interpreters each, taking turns, shortest"
     _seconds(OURS), _seconds(BASE)  # the first one writes or reads the byte code

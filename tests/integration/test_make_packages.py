@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("bash", "cat", "chmod", "cut", "dirname", "flock", "grep", "mv", "rm", "sha256sum", "sleep", "env")
+TOOLS = ("bash", "cat", "chmod", "cut", "dirname", "env", "flock", "grep", "mktemp", "mv", "rm", "sha256sum", "sleep")
 APT = """#!/bin/bash
 echo "apt-get $*; policy: $(tail -n 1 "$POLICY_RC_D")" >>"$CALLS"
 for word in "$@"; do
-    [ "$word" = install ] && { [ -z "${APT_SLEEP:-}" ] || sleep "$APT_SLEEP"; exit "${APT_EXIT:-0}"; }
     [ "$word" = update ] && exit 0
+    [ "$word" = install ] && { sleep "${APT_SLEEP:-0}"; echo "no such package"; exit "${APT_EXIT:-0}"; }
 done
 exit 0
 """
@@ -118,7 +118,9 @@ def test_an_older_policy_is_put_back(debian: Debian) -> None:
 
 def test_an_older_policy_is_put_back_after_a_failure(debian: Debian) -> None:
     debian.policy.write_text("#!/bin/sh\nexit 0\n")
-    assert debian.packages("mosquitto", APT_EXIT="100").returncode != 0
+    done = debian.packages("mosquitto", APT_EXIT="100")
+    assert done.returncode != 0
+    assert "no such package" in done.stderr
     assert debian.policy.read_text() == "#!/bin/sh\nexit 0\n"
 
 
