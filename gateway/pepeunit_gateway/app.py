@@ -83,7 +83,7 @@ async def _no_broker(topic: str, payload: bytes) -> None:
 @asynccontextmanager
 async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     """Open the data folder for one command of the operator; works beside a running gateway."""
-    settings = prepare_folder(settings)
+    settings = prepare_folder(settings, starting=False)
     database = Database(database_url(settings))
     try:
         await upgrade(database)
@@ -120,7 +120,7 @@ class Gateway:
         Raises:
             StartError: with a message for a person.
         """
-        settings = self.settings = prepare_folder(self._given)
+        settings = self.settings = prepare_folder(self._given, starting=True)
         self._stack.enter_context(hold_folder(settings.data_dir))
         database = Database(database_url(settings))
         self._stack.push_async_callback(database.close)

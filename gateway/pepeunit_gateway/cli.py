@@ -125,6 +125,6 @@ def create_admin(
 @app.command()
 def config() -> None:
     """Print the effective settings, secrets masked."""
-    settings = prepare_folder(_settings())
+    settings = prepare_folder(_settings(), starting=False)
     values = settings.model_dump(mode="json")
     typer.echo(json.dumps({f"PU_{name.upper()}": value for name, value in sorted(values.items())}, indent=2))

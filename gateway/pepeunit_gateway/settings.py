@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     state_send_interval: int = Field(60, ge=1)
     unit_log_expiration: int = Field(86_400, ge=60)
     max_cipher_length: int = Field(1_000_000, ge=1)
-    max_pagination_size: int = Field(500, ge=1)
+    max_pagination_size: int = Field(500, ge=100)
 
     # MQTT limits
     mqtt_keepalive: int = Field(60, ge=5, le=65_535)

@@ -139,8 +139,9 @@ class Repos:
         values = _changed(change)
         if isinstance(change.default_branch, str):
             async with self._context.database.read() as connection:
-                registry = (await _load(connection, uuid)).repository_registry_uuid
-            await self._check_branch(registry, change.default_branch)
+                row = await _load(connection, uuid)
+            require_creator(agent, row.creator_uuid)
+            await self._check_branch(row.repository_registry_uuid, change.default_branch)
         async with self._context.act() as act:
             row = await _load(act.connection, uuid)
             require_creator(agent, row.creator_uuid)

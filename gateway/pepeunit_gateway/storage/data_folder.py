@@ -37,10 +37,11 @@ def database_url(settings: Settings) -> URL:
     return URL.create("sqlite+aiosqlite", database=path)
 
 
-def prepare_folder(settings: Settings) -> Settings:
+def prepare_folder(settings: Settings, *, starting: bool) -> Settings:
     """Make the folder (mode 0700) and return the settings with secrets and addresses filled in.
 
-    What was generated or derived at the first start is read back at every later one.
+    What was generated or derived at the first start is read back at every later one. Addresses are kept, and compared
+    with what the machine has, only when the gateway is `starting`: a command of the operator may have other settings.
 
     Raises:
         StartError: the folder cannot be made or written.
@@ -52,7 +53,7 @@ def prepare_folder(settings: Settings) -> Settings:
         probe.touch(mode=0o600)
         probe.unlink()
         filled = settings.model_copy(update={"data_dir": folder})
-        return _with_addresses(_with_secrets(filled))
+        return _with_addresses(_with_secrets(filled), starting=starting)
     except OSError as error:
         raise StartError(
             f"The data folder {folder} cannot be written by user {_user_name()}: {error.strerror}. "
@@ -166,38 +167,36 @@ def _derive(settings: Settings) -> dict[str, Any]:
     return {"domain": f"{host}:{settings.http_port}", "mqtt_host": host, "secure": False}
 
 
-def _with_addresses(settings: Settings) -> Settings:
+def _with_addresses(settings: Settings, *, starting: bool) -> Settings:
     """Fill PU_DOMAIN, PU_MQTT_HOST and PU_SECURE (decisions.md 19): set ones win and are kept, others are kept ones."""
     path = settings.data_dir / _ADDRESSES
     kept = _read(path)
-    chosen = {
-        name: value
-        for name, value in {
-            "domain": settings.domain,
-            "mqtt_host": settings.mqtt_host,
-            "secure": settings.secure,
-        }.items()
-        if value not in ("", None)
-    }
-    derived = {} if {"domain", "mqtt_host", "secure"} <= kept.keys() | chosen.keys() else _derive(settings)
+    given = {"domain": settings.domain, "mqtt_host": settings.mqtt_host, "secure": settings.secure}
+    chosen = {name: value for name, value in given.items() if value not in ("", None)}
+    derived = {} if given.keys() <= kept.keys() | chosen.keys() else _derive(settings)
     final = {**derived, **kept, **chosen}
-    if final != kept:
-        _write(path, final)
+    if starting:
+        if final != kept:
+            _write(path, final)
+        _compare(settings, {name: value for name, value in kept.items() if name not in chosen})
+    return settings.model_copy(update=final)
+
+
+def _compare(settings: Settings, kept: dict[str, Any]) -> None:
+    """Say where a kept address is no longer this machine's; nothing is changed for that."""
     for name in ("domain", "mqtt_host"):
-        host = str(final[name]).partition(":")[0]
-        if name not in chosen and name in kept and not _is_ours(host):
+        if name in kept and not _is_ours(str(kept[name]).partition(":")[0]):
             log.warning(
                 "settings.address.gone",
                 variable=f"PU_{name.upper()}",
-                kept=final[name],
+                kept=kept[name],
                 hint=f"this machine no longer has it; devices use it until you set PU_{name.upper()}",
             )
-    port = str(final["domain"]).partition(":")[2]
-    if "domain" not in chosen and port and int(port) != settings.http_port:
+    port = str(kept.get("domain", "")).partition(":")[2]
+    if port and int(port) != settings.http_port:
         log.warning(
             "settings.address.moved",
-            kept=final["domain"],
+            kept=kept["domain"],
             port=settings.http_port,
             hint="devices were told the kept address; set PU_DOMAIN to tell them the new one",
         )
-    return settings.model_copy(update=final)

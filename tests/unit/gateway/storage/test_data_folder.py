@@ -15,7 +15,7 @@ from pepeunit_gateway.storage.data_folder import hold_folder, prepare_folder
 
 def prepare(folder, **variables):
     given = {"PU_DATA_DIR": str(folder), **variables}
-    return prepare_folder(read_settings(given, folder.parent))
+    return prepare_folder(read_settings(given, folder.parent), starting=True)
 
 
 def test_the_first_start_makes_secrets_that_later_starts_find(tmp_path):
@@ -69,6 +69,15 @@ def test_a_deliberate_change_is_kept_for_later_starts(tmp_path):
     assert (later.domain, later.mqtt_host, later.http_type) == ("devices.example", "mqtt.example", "https")
 
 
+def test_a_command_of_the_operator_keeps_and_compares_no_address(tmp_path):
+    given = {"PU_DATA_DIR": str(tmp_path / "data"), "PU_HTTP_PORT": "9000"}
+    assert prepare_folder(read_settings(given, tmp_path), starting=False).domain == "127.0.0.1:9000"
+    prepare(tmp_path / "data", PU_HTTP_PORT="8099")
+    with capture_logs() as logs:
+        settings = prepare_folder(read_settings(given, tmp_path), starting=False)
+    assert (settings.domain, logs) == ("127.0.0.1:8099", [])
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '"x"'])
 def test_a_damaged_file_stops_the_start_and_is_not_overwritten(tmp_path, text):
     folder = tmp_path / "data"
@@ -90,7 +99,7 @@ def test_a_folder_that_an_unprivileged_user_may_not_write_is_a_clear_message(tmp
         "from pepeunit_gateway.storage.data_folder import prepare_folder\n"
         "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
         "else: os.chmod(sys.argv[1], 0o555)\n"
-        "try: prepare_folder(read_settings({'PU_DATA_DIR': sys.argv[1]}, Path('/')))\n"
+        "try: prepare_folder(read_settings({'PU_DATA_DIR': sys.argv[1]}, Path('/')), starting=True)\n"
         "except StartError as error: print(error.message)\n"
     )
     for parent in (tmp_path, *tmp_path.parents):

@@ -1,0 +1,66 @@
+"""Make the k-th SQL statement of an act fail: before it runs, or after. What was there before must be there then."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.tables import metadata
+
+__all__ = ["InjectedError", "StatementCounter", "fail_write", "snapshot"]
+
+_IGNORED = ("BEGIN", "PRAGMA", "COMMIT", "ROLLBACK")
+
+
+class InjectedError(Exception):
+    """The fault that a sweep brings in."""
+
+
+class StatementCounter:
+    """How many statements ran in write transactions."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+def _writer(database: Database) -> AsyncEngine:
+    return database._writer
+
+
+@contextmanager
+def _listening(database: Database, name: str, listener: Any) -> Iterator[None]:
+    engine = _writer(database).sync_engine
+    event.listen(engine, name, listener)
+    try:
+        yield
+    finally:
+        event.remove(engine, name, listener)
+
+
+@contextmanager
+def fail_write(database: Database, number: int, *, after: bool) -> Iterator[StatementCounter]:
+    """Raise InjectedError at the `number`-th statement (from 1) of write transactions: before or after it ran."""
+    counter = StatementCounter()
+
+    def ran(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(_IGNORED):
+            return
+        counter.count += 1
+        if counter.count == number:
+            raise InjectedError(statement)
+
+    with _listening(database, "after_cursor_execute" if after else "before_cursor_execute", ran):
+        yield counter
+
+
+async def snapshot(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table, sorted."""
+    tables = metadata.sorted_tables
+    async with database.read() as connection:
+        return {
+            table.name: sorted((tuple(row) for row in (await connection.execute(select(table))).all()), key=repr)
+            for table in tables
+        }
