@@ -1,0 +1,55 @@
+"""Credential slots: the stored form, and which one a job uses (W20)."""
+
+import base64
+import json
+from uuid import UUID
+
+from pepeunit_gateway.access.cipher import Cipher
+from pepeunit_gateway.firmware.mirrors import Credentials
+from pepeunit_gateway.registry.credentials import (
+    CredentialSlot,
+    read_slots,
+    valid_first,
+    with_slot,
+    with_status,
+    write_slots,
+)
+from pepeunit_gateway.registry.entities import CredentialStatus
+
+CIPHER = Cipher(base64.b64encode(bytes(32)).decode(), max_length=10_000)
+ALICE, BOB = UUID(int=1), UUID(int=2)
+FIRST, SECOND = Credentials("alice", "token-a"), Credentials("bob", "token-b")
+
+
+def test_the_stored_form_is_the_protocols():
+    text = write_slots(CIPHER, {ALICE: CredentialSlot(FIRST, CredentialStatus.VALID)})
+    assert json.loads(CIPHER.decrypt(text)) == {
+        str(ALICE): {"credentials": {"username": "alice", "pat_token": "token-a"}, "status": "Valid"}
+    }
+    assert read_slots(CIPHER, text) == {ALICE: CredentialSlot(FIRST, CredentialStatus.VALID)}
+
+
+def test_an_empty_column_has_no_slots():
+    assert read_slots(CIPHER, None) == {}
+    assert write_slots(CIPHER, {}) is None
+
+
+def test_new_credentials_are_not_verified_and_leave_other_users_alone():
+    slots = with_slot({BOB: CredentialSlot(SECOND, CredentialStatus.VALID)}, ALICE, FIRST)
+    assert {user: slot.status for user, slot in slots.items()} == {ALICE: "NotVerified", BOB: "Valid"}
+
+
+def test_a_job_takes_what_worked_before_what_was_not_tried_before_what_failed():
+    slots = with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND)
+    assert valid_first(slots) == FIRST
+    slots = with_status(slots, SECOND, CredentialStatus.VALID)
+    assert valid_first(slots) == SECOND
+    slots = with_status(slots, SECOND, CredentialStatus.ERROR)
+    assert valid_first(slots) == FIRST
+    slots = with_status(slots, FIRST, CredentialStatus.ERROR)
+    assert valid_first(slots) in (FIRST, SECOND)
+    assert valid_first({}) is None
+
+
+def test_a_token_shows_in_no_repr():
+    assert "token-a" not in repr(with_slot({}, ALICE, FIRST))
