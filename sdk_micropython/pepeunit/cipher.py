@@ -33,11 +33,11 @@ class Cipher:
 
     def _key(self):
         try:
-            key = binascii.a2b_base64(self._env().string("PU_ENCRYPT_KEY"))
+            key = binascii.a2b_base64(self._env().text("PU_ENCRYPT_KEY"))
         except ValueError:
             key = b""
-        if len(key) not in (16, 24, 32):
-            raise CipherError("PU_ENCRYPT_KEY in env.json is not base64 of 16, 24 or 32 bytes")
+        if len(key) not in (16, 32):  # cryptolib knows no others; the platform makes keys of 32
+            raise CipherError("PU_ENCRYPT_KEY in env.json is not base64 of 16 or 32 bytes, as boards need")
         return key
 
 

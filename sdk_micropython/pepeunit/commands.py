@@ -6,6 +6,7 @@ import json
 
 import pepeunit.clock as clock
 import pepeunit.env as env
+import pepeunit.jsontext as jsontext
 import pepeunit.schema as schema
 from pepeunit.errors import EnvError, PepeunitError, RestError, SchemaError
 
@@ -86,7 +87,11 @@ class Commands:
     def receive(self, name, payload):
         """Take a command over; never waits. Names that are not ours are passed over."""
         if name == "update/pepeunit":
-            self._update.ask(_commit(payload))
+            commit = _commit(payload)
+            if commit is None:
+                self._target.ask()
+            else:
+                self._update.ask(commit)
         elif name == "env_update/pepeunit":
             self._env.ask()
         elif name == "schema_update/pepeunit":
@@ -100,9 +105,9 @@ class Commands:
             return
         import pepeunit.update as update  # only an update needs its memory
 
-        if commit is None or commit != self._announced:
+        if commit != self._announced:
             self._announced = commit
-            unit.log.info("update to %s begins" % (commit or "the target version"))
+            unit.log.info("update to %s begins" % commit)
         found = await update.stage(unit.rest, unit.base, unit.uuid, unit.installed_commit)
         if found is None:
             unit.log.info("update: the gateway still gives the installed version")
@@ -145,7 +150,7 @@ class Commands:
 def _commit(payload):
     """PU_COMMIT_VERSION of an update command, None if it names none."""
     try:
-        value = json.loads(payload)
+        value = jsontext.loads(payload)
     except ValueError:
         return None
     commit = value.get("PU_COMMIT_VERSION") if isinstance(value, dict) else None

@@ -1,9 +1,9 @@
 """env.json: the settings and secrets of one unit. Source: protocol/device.md 1.1, decisions.md 9."""
 
 import binascii
-import json
 
 import pepeunit.files as files
+import pepeunit.jsontext as jsontext
 from pepeunit.errors import EnvError
 
 _AGAIN = ": download env.json of this unit again"
@@ -38,7 +38,7 @@ class Env:
     def get(self, name, default=None):
         return self._values.get(name, default)
 
-    def string(self, name, default=""):
+    def text(self, name, default=""):
         """The value as text; default if it is absent or no text."""
         value = self._values.get(name, default)
         return value if isinstance(value, str) else default
@@ -65,7 +65,7 @@ def token_uuid(token):
     """The unit's uuid, from the token's middle part (base64url, its padding cut)."""
     try:
         part = token.split(".")[1].replace("-", "+").replace("_", "/")
-        uuid = json.loads(binascii.a2b_base64(part + "=" * (-len(part) % 4)))["uuid"]
+        uuid = jsontext.loads(binascii.a2b_base64(part + "=" * (-len(part) % 4)))["uuid"]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         uuid = None
     if not isinstance(uuid, str) or not uuid:
@@ -80,9 +80,9 @@ def parse(data, uuid=None):
     broker. EnvError otherwise; no value is part of its message.
     """
     try:
-        values = json.loads(data)
+        values = jsontext.loads(data)
         if isinstance(values, str):
-            values = json.loads(values)
+            values = jsontext.loads(values)
     except ValueError:
         raise EnvError("env.json is not JSON" + _AGAIN)
     if not isinstance(values, dict):
@@ -94,7 +94,7 @@ def parse(data, uuid=None):
     env = Env(values)
     if not 0 < env.number("PU_MQTT_PORT", 1883) < 65536:
         raise EnvError("PU_MQTT_PORT in env.json is no port number" + _AGAIN)
-    if env.string("PU_HTTP_TYPE", "https") not in ("http", "https"):
+    if env.text("PU_HTTP_TYPE", "https") not in ("http", "https"):
         raise EnvError("PU_HTTP_TYPE in env.json is neither http nor https" + _AGAIN)
     owner = token_uuid(values["PU_AUTH_TOKEN"])
     if uuid is not None and owner != uuid:

@@ -7,6 +7,7 @@ import os
 import pepeunit.clock as clock
 
 LEVELS = ("Debug", "Info", "Warning", "Error", "Critical")
+_SECRETS = ("PU_AUTH_TOKEN", "PU_SECRET_KEY", "PU_ENCRYPT_KEY")
 _TEXT_LIMIT = 1024
 _PENDING_LIMIT = 32  # lines kept in memory for the gateway while it is out of reach
 _BATCH_BYTES = 2048  # of one message with log lines; the protocol's limit is 256 KB
@@ -38,11 +39,16 @@ class Log:
         self._add(4, text)
 
     def _add(self, level, text):
-        text = str(text)[:_TEXT_LIMIT]
-        lowest = self._env().string("PU_MIN_LOG_LEVEL", "Debug").lower()
+        env = self._env()
+        lowest = env.text("PU_MIN_LOG_LEVEL", "Debug").lower()
         for index, name in enumerate(LEVELS):
             if name.lower() == lowest and level < index:
                 return
+        text = str(text)
+        for key in _SECRETS:
+            if env.text(key):
+                text = text.replace(env.text(key), "***")
+        text = text[:_TEXT_LIMIT]
         print(LEVELS[level] + ": " + text)  # noqa: T201 - the console of a board
         entry = {"level": LEVELS[level], "text": text}
         moment = clock.unix_ms()

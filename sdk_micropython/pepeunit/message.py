@@ -2,6 +2,8 @@
 
 import json
 
+import pepeunit.jsontext as jsontext
+
 
 class Message:
     def __init__(self, topic, name, payload):
@@ -16,7 +18,7 @@ class Message:
 
     def json(self):
         """The payload's value; ValueError where it is not JSON."""
-        return json.loads(self.text)
+        return jsontext.loads(self.payload)
 
 
 def decode(data):
@@ -51,12 +53,12 @@ def _sequence(data, at):
 
 def encode(value):
     """The bytes of a published value: str and bytes as they are, numbers as their text, the rest as JSON."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, (bytes, bytearray)):
         return bytes(value)
     if isinstance(value, str):
         return value.encode()
-    if isinstance(value, (bool, dict, list, tuple)) or value is None:
-        return json.dumps(value).encode()
+    if isinstance(value, (bool, dict, list)):
+        return json.dumps(value, separators=(",", ":")).encode()
     if isinstance(value, (int, float)):
         return str(value).encode()
-    raise TypeError("cannot publish a " + type(value).__name__ + "; give str, bytes, a number, bool, dict or list")
+    raise TypeError("publish takes str, bytes, int, float, bool, dict or list, not " + type(value).__name__)

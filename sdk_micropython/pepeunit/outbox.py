@@ -5,12 +5,11 @@ _BYTES = 16384
 
 
 class Outbox:
-    """A full outbox drops its oldest message; `dropped` counts them."""
+    """The newest payload of each topic; a new topic finds no room when it is full."""
 
     def __init__(self):
         self._items = []  # [topic, payload], oldest first; dicts of boards keep no order
         self._bytes = 0
-        self.dropped = 0
 
     def __len__(self):
         return len(self._items)
@@ -19,18 +18,17 @@ class Outbox:
         return any(item[0] == topic for item in self._items)
 
     def put(self, topic, payload):
-        """Keep a message in the place of an older one of its topic."""
+        """Keep a message in the place of an older one of its topic; False if there is no room."""
         self._remove(topic)
+        if len(self._items) >= _MESSAGES or (self._items and self._bytes + len(payload) > _BYTES):
+            return False
         self._items.append((topic, payload))
         self._bytes += len(payload)
-        while len(self._items) > _MESSAGES or (self._bytes > _BYTES and len(self._items) > 1):
-            self._remove(self._items[0][0])
-            self.dropped += 1
+        return True
 
     def put_back(self, topic, payload):
-        """Keep a message that was on its way, unless a newer one of its topic waits already."""
-        if not self.holds(topic):
-            self.put(topic, payload)
+        """Keep a message that was on its way, unless a newer one of its topic waits; False if there is no room."""
+        return self.holds(topic) or self.put(topic, payload)
 
     def first(self):
         """The oldest (topic, payload), which stays until it is taken()."""

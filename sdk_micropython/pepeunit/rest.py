@@ -3,10 +3,12 @@
 import json
 
 import pepeunit.http as http
+import pepeunit.jsontext as jsontext
 from pepeunit.errors import RestError
 
 DOCUMENT_LIMIT = 65536  # bytes of an env.json or schema.json
-_STORAGE_LIMIT = 4000000  # bytes of a stored text of 1,000,000 characters
+_STORAGE_LENGTH = 1000000  # characters of a stored text
+_STORAGE_LIMIT = 6 * _STORAGE_LENGTH  # bytes of it as JSON
 _LONGEST_RETRY_AFTER = 3600
 
 
@@ -21,16 +23,16 @@ class Rest:
         """Call; the Response of a call that succeeded, to be closed. RestError otherwise."""
         env = self._env()
         url = "%s://%s%s%s%s" % (
-            env.string("PU_HTTP_TYPE", "https"),
-            env.string("PU_DOMAIN"),
-            env.string("PU_APP_PREFIX"),
-            env.string("PU_API_ACTUAL_PREFIX"),
+            env.text("PU_HTTP_TYPE", "https"),
+            env.text("PU_DOMAIN"),
+            env.text("PU_APP_PREFIX"),
+            env.text("PU_API_ACTUAL_PREFIX"),
             path.replace("{unit}", self._uuid),
         )
-        headers = [("accept", "application/json"), ("x-auth-token", env.string("PU_AUTH_TOKEN"))]
+        headers = [("accept", "application/json"), ("x-auth-token", env.text("PU_AUTH_TOKEN"))]
         if body is not None:
             headers.append(("content-type", "application/json"))
-        response = await http.request(method, url, headers, body, env.string("PU_CA_CERT"))
+        response = await http.request(method, url, headers, body, env.text("PU_CA_CERT"))
         if 200 <= response.status < 300:
             return response
         response.close()
@@ -51,7 +53,7 @@ class Rest:
 
     async def get_json(self, path, limit=DOCUMENT_LIMIT):
         try:
-            return json.loads(await self.get(path, limit))
+            return jsontext.loads(await self.get(path, limit))
         except ValueError:
             raise RestError("the answer to " + path + " is no JSON")
 
@@ -69,8 +71,12 @@ class Storage:
     async def load(self):
         """The stored text, "" if there is none."""
         value = await self._rest.get_json("/units/get_state_storage/{unit}", _STORAGE_LIMIT)
-        return value if isinstance(value, str) else json.dumps(value)
+        if not isinstance(value, str):
+            raise RestError("the gateway's answer is no stored text")
+        return value
 
     async def save(self, text):
-        """Store a text; "" clears it."""
+        """Store a text; "" clears it. ValueError if it is too long."""
+        if len(text) > _STORAGE_LENGTH:
+            raise ValueError("a stored text has at most %d characters, this one has %d" % (_STORAGE_LENGTH, len(text)))
         await self._rest.post("/units/set_state_storage/{unit}", {"state": text})

@@ -37,7 +37,7 @@ class Runtime:
         self.uuid = env.token_uuid(self.env["PU_AUTH_TOKEN"])
         record = switch.installed(self.base)
         if record is None:  # the very first start: what env.json names was unpacked with it
-            record = {"commit": self.env.string("PU_COMMIT_VERSION"), "files": []}
+            record = {"commit": self.env.text("PU_COMMIT_VERSION"), "files": []}
             switch.record_installed(self.base, record["commit"], [])
         self.installed_commit = record["commit"]
         self.log = Log(self.base, lambda: self.env)
@@ -73,7 +73,7 @@ class Runtime:
         self._listen(self._inputs, name, handler)
 
     def on_command(self, name, handler):
-        self._listen(self._commands_of_user, name if "/" in name else name + "/pepeunit", handler)
+        self._listen(self._commands_of_user, name, handler)
 
     def _listen(self, inboxes, name, handler):
         if name in inboxes:

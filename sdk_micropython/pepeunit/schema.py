@@ -1,8 +1,7 @@
 """schema.json: which physical topics stand behind which names. Source: protocol/device.md 1.2."""
 
-import json
-
 import pepeunit.files as files
+import pepeunit.jsontext as jsontext
 from pepeunit.errors import SchemaError, UnknownNameError
 
 # Outputs come first: where an Input and an Output share a name, the name alone means the Output.
@@ -25,6 +24,13 @@ class Schema:
             if found is not None:
                 return found
         raise UnknownNameError("schema.json has no name %s: it has %s" % (name, self._names()))
+
+    def output(self, name):
+        """The topics of an Output."""
+        topics = self.output_topic.get(name)
+        if not topics:
+            raise UnknownNameError("schema.json has no Output %s: it has %s" % (name, sorted(self.output_topic)))
+        return topics
 
     def name(self, topic):
         """(destination, name) of a physical topic, for example ("input_topic", "fan/pepeunit")."""
@@ -73,9 +79,9 @@ class Schema:
 def parse(data):
     """A schema.json: a JSON object, or a JSON string that holds one; an absent map is empty. SchemaError otherwise."""
     try:
-        values = json.loads(data)
+        values = jsontext.loads(data)
         if isinstance(values, str):
-            values = json.loads(values)
+            values = jsontext.loads(values)
     except ValueError:
         raise SchemaError("schema.json is not JSON: download schema.json of this unit again")
     if not isinstance(values, dict) or not any(key in values for key in DESTINATIONS):

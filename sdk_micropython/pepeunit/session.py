@@ -9,7 +9,7 @@ from pepeunit.errors import SessionError
 from pepeunit.mqtt import Link
 from pepeunit.outbox import Outbox
 
-PAYLOAD_LIMIT = 262144 - 1024  # the platform takes packets of 256 KB
+PAYLOAD_LIMIT = 255 * 1024  # the platform takes packets of 256 KB
 _STEADY_MS = 30000  # a link that lived so long begins the back-off anew
 _RETRY_MS = 5000  # between tries to send what was not acknowledged over a living link
 _CONNECTION_KEYS = (
@@ -42,7 +42,6 @@ class Session:
         self._outbox = Outbox()
         self._news = asyncio.Event()
         self._told = None
-        self._drops_told = 0
 
     @property
     def online(self):
@@ -71,14 +70,14 @@ class Session:
 
     async def _live(self):
         env = self._env()
-        context = transport.tls_context(env.string("PU_CA_CERT")) if env.flag("PU_MQTT_TLS") else None
+        context = transport.tls_context(env.text("PU_CA_CERT")) if env.flag("PU_MQTT_TLS") else None
         link = self._link = Link(self._deliver, self._skipped)
         await link.open(
-            env.string("PU_MQTT_HOST"),
+            env.text("PU_MQTT_HOST"),
             env.number("PU_MQTT_PORT", 1883),
             context,
             self._uuid,
-            env.string("PU_AUTH_TOKEN"),
+            env.text("PU_AUTH_TOKEN"),
             min(max(env.number("PU_MQTT_KEEPALIVE", 60), 0), 65535),
             env.number("PU_MQTT_PING_INTERVAL", 20),
         )
@@ -124,21 +123,18 @@ class Session:
             self._subscribed.extend(new)
 
     async def publish(self, topic, payload):
-        """DELIVERED when the broker acknowledged, QUEUED when it is kept until then, DROPPED when it is too large."""
+        """DELIVERED: the broker acknowledged. QUEUED: kept until it does. DROPPED: too large, or no room to keep it."""
         if len(payload) > PAYLOAD_LIMIT:
             self._log.error("a message of %d bytes is too large and was dropped" % len(payload))
             return DROPPED
         if self.online and not self._outbox.holds(topic):
             if await self._link.publish(topic, payload):
                 return DELIVERED
-            self._outbox.put_back(topic, payload)
+            kept = self._outbox.put_back(topic, payload)
         else:
-            self._outbox.put(topic, payload)
+            kept = self._outbox.put(topic, payload)
         self._news.set()
-        if self._outbox.dropped and not self._drops_told:
-            self._log.warning("too many messages wait for the broker: the oldest are dropped")
-        self._drops_told = self._outbox.dropped
-        return QUEUED
+        return QUEUED if kept else DROPPED
 
     async def try_publish(self, topic, payload):
         """True if the broker acknowledged; what cannot be sent now is not kept."""
@@ -155,8 +151,6 @@ class Session:
                     self._outbox.taken(item)
                 else:
                     await asyncio.sleep_ms(clock.backoff_ms(0, _RETRY_MS))
-            if not len(self._outbox):
-                self._outbox.dropped = self._drops_told = 0
 
     def _deliver(self, topic, payload):
         try:

@@ -4,8 +4,7 @@ import asyncio
 import sys
 
 import pepeunit.message as message
-from pepeunit import RESTART_EXIT_CODE
-from pepeunit.errors import UnknownNameError
+from pepeunit import DELIVERED, RESTART_EXIT_CODE
 from pepeunit.runtime import Runtime, restart
 
 
@@ -22,6 +21,10 @@ class Unit:
     @property
     def uuid(self):
         return self._runtime.uuid
+
+    @property
+    def directory(self):
+        return self._runtime.base or "/"
 
     @property
     def env(self):
@@ -96,19 +99,24 @@ class Unit:
 
     async def publish(self, name, value):
         """Publish to an Output; DELIVERED, QUEUED or DROPPED. UnknownNameError if schema.json has no such Output."""
-        topics = self._runtime.schema.output_topic.get(name)
-        if not topics:
-            known = sorted(self._runtime.schema.output_topic)
-            raise UnknownNameError("schema.json has no Output %s: it has %s" % (name, known))
-        return await self._runtime.publish(topics[0], message.encode(value))
+        payload = message.encode(value)
+        result = DELIVERED
+        for topic in self._runtime.schema.output(name):  # a schema of the platform has exactly one
+            answer = await self._runtime.publish(topic, payload)
+            result = answer if result == DELIVERED else result
+        return result
 
     def stop(self):
         """Let run() end with exit code 0."""
         self._runtime.end(0)
 
+    async def serve(self):
+        """What run() does, for programs that have a loop of their own; the exit code is returned."""
+        return await self._runtime.main()
+
     def run(self):
         """Connect and serve for ever. Ends by SystemExit: 0 after stop(), RESTART_EXIT_CODE after an update."""
-        code = asyncio.run(self._runtime.main())
+        code = asyncio.run(self.serve())
         if code == RESTART_EXIT_CODE:
             restart()
         sys.exit(code)

@@ -35,6 +35,8 @@ async def stage(rest, base, uuid, current):
         names = await _unpack(home)
         os.remove(home + "/download")
         commit = _check(home, names, uuid)
+        if files.is_file(base + "/main.py") and "main.py" not in names:
+            raise ArchiveError("the new version has no main.py, which is what starts here")
         if commit == current:
             _clean(home)
             return None

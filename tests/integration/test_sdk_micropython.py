@@ -34,7 +34,7 @@ async def light(message):
 async def connected():
     print("now connected")
 
-@unit.on_command("log_sync")
+@unit.on_command("log_sync/pepeunit")
 async def command(message):
     print("command", message.name)
 

@@ -1,7 +1,7 @@
 """The power fails at any program or erase of the flash while a board updates itself.
 
-Every cut of an update, clean and torn, and a sample of the rest; all of them with PEPEUNIT_POWERCUT=full. Rows S2 and S3 of
-protocol/pitfalls.md: what stands there afterwards is the complete old or the complete new version, recorded as that.
+Every cut of an update, clean and torn, and a sample of the rest; all of them with PEPEUNIT_POWERCUT=full. Rows S2, S3
+of protocol/pitfalls.md: what stands there afterwards is the complete old or the complete new version, recorded as that.
 """
 
 import json
