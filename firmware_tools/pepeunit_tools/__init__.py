@@ -1,1 +1,1 @@
-"""Operator and fleet tools for boards: the REST command line now; flashing, provisioning and monitoring come with their issue."""
+"""Tools for operators and fleets: the gateway over REST from the command line."""
