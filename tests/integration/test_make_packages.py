@@ -154,7 +154,7 @@ def test_an_ordinary_user_without_sudo_gets_the_exact_command(debian: Debian) ->
     debian.tool("id", "#!/bin/bash\necho 1000\n")
     done = debian.setup("mosquitto")
     assert done.returncode != 0
-    assert f"{debian.folder}/checkout/.ci/packages mosquitto" in done.stderr
+    assert f"su -c '{debian.folder}/checkout/.ci/packages mosquitto'" in done.stderr
     assert debian.calls == []
 
 
