@@ -13,7 +13,7 @@ field names.
 import io
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +143,10 @@ class GatewayUnderTest:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def close_later(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call `close` before the gateway stops."""
+        self._stack.push_async_callback(close)
 
     async def admin(self) -> Api:
         """The first Admin, made as `pepeunit gateway user create-admin` makes it."""
