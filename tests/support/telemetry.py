@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import Table, select, update
 from sqlalchemy.engine import URL
 
-from pepeunit_gateway.datapipe.config import DEFAULT_CONFIG_JSON, DataPipeConfig
+from pepeunit_gateway.datapipe.config import DataPipeConfig
+from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.tables import metadata, units, units_nodes
 
@@ -37,7 +38,7 @@ async def add_unit(database: Database, **columns: Any) -> UUID:
 
 
 async def add_node(
-    database: Database, unit: UUID, config: str | None = DEFAULT_CONFIG_JSON, *, active: bool = True, **columns: Any
+    database: Database, unit: UUID, config: str | None = DEFAULT_PIPE_JSON, *, active: bool = True, **columns: Any
 ) -> UUID:
     uuid = uuid4()
     row = {

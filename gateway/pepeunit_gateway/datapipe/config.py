@@ -22,7 +22,6 @@ from pydantic import (
 )
 
 __all__ = [
-    "DEFAULT_CONFIG_JSON",
     "DEFAULT_MAX_SIZE",
     "WINDOW_SIZES",
     "ActivePeriodType",
@@ -208,13 +207,3 @@ class DataPipeConfig(_Section):
     filters: Filters
     transformations: Transformations | None = None
     processing_policy: ProcessingPolicy
-
-
-DEFAULT_CONFIG_JSON = DataPipeConfig.model_validate(
-    {
-        "active_period": {"type": ActivePeriodType.PERMANENT},
-        "filters": {"type_input_value": InputType.TEXT, "max_rate": 5, "last_unique_check": False, "max_size": 100},
-        "processing_policy": {"policy_type": PolicyType.LAST_VALUE},
-    }
-).model_dump_json()
-"""What a new node with a platform topic is born with (protocol/datapipe.md 1)."""

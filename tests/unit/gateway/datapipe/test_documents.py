@@ -5,9 +5,10 @@ import json
 import pytest
 import yaml
 
-from pepeunit_gateway.datapipe.config import DEFAULT_CONFIG_JSON, WINDOW_SIZES
+from pepeunit_gateway.datapipe.config import WINDOW_SIZES
 from pepeunit_gateway.datapipe.documents import MAX_CONFIG_BYTES, check_config, export_yaml, load_config, parse_config
 from pepeunit_gateway.errors import DataPipeError
+from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
 
 GOOD = {
     "active_period": {"type": "Permanent"},
@@ -285,30 +286,34 @@ def test_everything_is_stored_and_nulls_are_left_out_of_the_export():
 
 
 def test_the_default_is_that_of_the_contract():
-    assert json.loads(DEFAULT_CONFIG_JSON) == {
-        "active_period": {"type": "Permanent", "start": None, "end": None},
-        "filters": {
-            "type_input_value": "Text",
-            "type_value_filtering": None,
-            "filtering_values": None,
-            "type_value_threshold": None,
-            "threshold_min": None,
-            "threshold_max": None,
-            "max_rate": 5,
-            "last_unique_check": False,
-            "max_size": 100,
-        },
-        "transformations": None,
-        "processing_policy": {
-            "policy_type": "LastValue",
-            "n_records_count": None,
-            "time_window_size": None,
-            "aggregation_functions": None,
-        },
-    }
+    assert (
+        json.loads(load_config(DEFAULT_PIPE_JSON).model_dump_json())
+        == json.loads(DEFAULT_PIPE_JSON)
+        == {
+            "active_period": {"type": "Permanent", "start": None, "end": None},
+            "filters": {
+                "type_input_value": "Text",
+                "type_value_filtering": None,
+                "filtering_values": None,
+                "type_value_threshold": None,
+                "threshold_min": None,
+                "threshold_max": None,
+                "max_rate": 5,
+                "last_unique_check": False,
+                "max_size": 100,
+            },
+            "transformations": None,
+            "processing_policy": {
+                "policy_type": "LastValue",
+                "n_records_count": None,
+                "time_window_size": None,
+                "aggregation_functions": None,
+            },
+        }
+    )
 
 
-@pytest.mark.parametrize("stored", ["", "{", "null", "[]", "{}", DEFAULT_CONFIG_JSON.replace("100", "NaN")])
+@pytest.mark.parametrize("stored", ["", "{", "null", "[]", "{}", DEFAULT_PIPE_JSON.replace("100", "NaN")])
 def test_a_broken_stored_text_says_what_to_do_b10(stored):
     with pytest.raises(DataPipeError, match="send it again with set_data_pipe_config"):
         load_config(stored)

@@ -7,10 +7,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from pepeunit_gateway.datapipe import live
-from pepeunit_gateway.datapipe.config import DEFAULT_CONFIG_JSON
 from pepeunit_gateway.datapipe.documents import load_config
 from pepeunit_gateway.datapipe.live import LivePipes
 from pepeunit_gateway.datapipe.stages import NodeState
+from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
 from pepeunit_gateway.storage.tables import units_nodes
 from tests.support.telemetry import add_node, add_unit, change_node, config, open_database, row_of
 
@@ -75,7 +75,7 @@ async def test_owners_see_whether_their_pipe_works_b21(database, unit, pipes):
     state, reason = await status(database, later)
     assert (state, "comes with a later version" in reason) == ("Error", True)
 
-    await change_node(database, broken, data_pipe_yml=DEFAULT_CONFIG_JSON)
+    await change_node(database, broken, data_pipe_yml=DEFAULT_PIPE_JSON)
     await change_node(database, good, is_data_pipe_active=False)
     await pipes.refresh([broken, good])
     assert await status(database, broken) == ("Active", None)
@@ -111,7 +111,7 @@ async def test_a_text_is_parsed_once_however_many_nodes_and_reloads_w61(database
     for _ in range(3):
         await pipes.reload()
         await pipes.refresh(nodes)
-    assert parsed == [DEFAULT_CONFIG_JSON]
+    assert parsed == [DEFAULT_PIPE_JSON]
     assert len({id(pipes.get(topic(node)).pipe) for node in nodes}) == 1
 
 
