@@ -155,7 +155,7 @@ class Gateway:
 
     async def _serve(self, context: Context) -> None:
         pipes = Pipes(self.registry, context.telemetry)
-        app = create_app(self.settings, self.registry, pipes, partial(_ready, context))
+        app = create_app(self.settings, self.registry, pipes, partial(_ready, context, self.broker))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_HTTP_SHUTDOWN)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
@@ -210,8 +210,10 @@ def _broker_config(settings: Settings) -> ManagedBrokerConfig:
     )
 
 
-async def _ready(context: Context) -> None:
-    """Raise if the database does not answer; the broker's own state is told by `publish`."""
+async def _ready(context: Context, broker: ManagedBroker) -> None:
+    """Raise if the database does not answer or the broker is away."""
+    if not broker.connected:
+        raise MqttError("the broker is being restarted")
     async with context.database.read() as connection:
         await connection.execute(text("SELECT 1"))
 

@@ -1,6 +1,7 @@
 """`pepeunit gateway …` as a process: what it prints, how it ends, what it says when it cannot start."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -187,3 +188,17 @@ def test_an_unprivileged_user_without_a_right_to_the_data_folder_gets_a_clear_me
     assert "PU_DATA_DIR" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(folder.iterdir()) == []
+
+
+def test_a_broker_that_dies_is_replaced_and_the_gateway_is_ready_again(tmp_path):
+    with GatewayProcess(tmp_path) as gateway:
+        gateway.wait_until_started()
+        (old,) = children_named("mosquitto", tmp_path)
+        os.kill(old, signal.SIGKILL)
+        seen = set()
+        while (status := gateway.answers("/readyz")) != 200 or children_named("mosquitto", tmp_path) in ([], [old]):
+            seen.add(status)
+        assert seen <= {200, 503}
+        assert any("broker.mosquitto.died" in line for line in gateway.errors)
+        assert gateway.stop() == 0
+    assert children_named("mosquitto", tmp_path) == []

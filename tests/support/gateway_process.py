@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,8 +100,12 @@ class GatewayProcess:
 
     def answers(self, path: str) -> int:
         """Return the status of a GET."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:
-            return int(answer.status)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
 
     def stop(self, number: int = signal.SIGINT, limit: float = 5) -> int:
         """Send a signal to the gateway and return its exit code; longer than `limit` seconds is an error."""

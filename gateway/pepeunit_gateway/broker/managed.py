@@ -52,6 +52,11 @@ class ManagedBroker:
         """The pid of mosquitto, for measuring; None while it is not running."""
         return self._mosquitto.pid
 
+    @property
+    def connected(self) -> bool:
+        """Whether messages flow at this moment; False while mosquitto is being restarted."""
+        return self._session.connected
+
     async def start(self) -> None:
         """Take the port, start mosquitto, connect the gateway's session, open the door.
 

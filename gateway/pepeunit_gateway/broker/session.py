@@ -79,6 +79,11 @@ class GatewaySession:
             await asyncio.gather(self._runner, return_exceptions=True)
             self._runner = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has given us our session, subscriptions included."""
+        return self._connected.is_set()
+
     async def publish(self, topic: str, payload: bytes, *, time_limit: float) -> None:
         """Publish with QoS 1 and wait for the acknowledgement.
 
