@@ -25,7 +25,7 @@ demo: ## the main job on real input: a git push reaches two running units
 	@exec $(PYTHON) -m tests.demo $(ARGS)
 
 test: ## install what the tests need and run them all (ARGS='-k name' for some)
-	@.ci/setup mosquitto curl dev micropython
+	@.ci/setup mosquitto dev micropython
 	@exec $(PYTHON) -m pytest $(ARGS)
 
 check: ## formatting, lint, types, import rules
