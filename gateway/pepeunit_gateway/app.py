@@ -192,6 +192,7 @@ def _ingest_config(settings: Settings) -> IngestConfig:
         max_payload=settings.max_payload_bytes,
         flush_interval=settings.dp_buffer_flush_interval,
         flush_size=settings.dp_buffer_max_size,
+        sync_interval=settings.dp_config_sync_interval,
         log_expiration=settings.unit_log_expiration,
     )
 
@@ -205,6 +206,7 @@ def _broker_config(settings: Settings) -> ManagedBrokerConfig:
         max_packet_size=settings.max_payload_bytes,
         max_topic_levels=settings.mqtt_max_topic_levels,
         max_client_id_len=settings.mqtt_max_client_id_len,
+        max_qos=settings.mqtt_max_qos,
         max_clients=settings.mqtt_max_clients,
         keepalive=settings.mqtt_keepalive,
     )

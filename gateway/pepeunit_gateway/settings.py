@@ -81,10 +81,12 @@ class Settings(BaseSettings):
     mqtt_max_client_id_len: int = Field(512, ge=36, le=65_535)
     mqtt_max_payload_size: int = Field(256, ge=1, le=262_143)
     mqtt_max_topic_levels: int = Field(5, ge=5, le=128)
+    mqtt_max_qos: int = Field(2, ge=0, le=2)
 
-    # DataPipe
+    # DataPipe; the contract flushes every 5 s, here values are to be seen at once
     dp_buffer_flush_interval: float = Field(0.25, gt=0.0, le=60.0)
     dp_buffer_max_size: int = Field(1000, ge=1, le=20_000)
+    dp_config_sync_interval: float = Field(60.0, ge=1.0, le=3600.0)
 
     # Logs
     log_format: Literal["json", "plain"] = "json"
