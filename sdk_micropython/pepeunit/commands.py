@@ -103,6 +103,7 @@ class Commands:
         unit = self._unit
         if commit == unit.installed_commit or unit.stopping:
             return
+        gc.collect()
         import pepeunit.update as update  # only an update needs its memory
 
         if commit != self._announced:

@@ -184,11 +184,9 @@ class Runtime:
             now = self.uptime.ms()
             due += period
             if due < now:  # turns that were missed are not made up for
-                due += (now - due) // period * period
-                due = max(due, now)
+                due = now + period
+            await asyncio.sleep_ms(0)  # even if the next turn is due: the others must run too
             await self.uptime.sleep_until(due)
-            if due == now:
-                await asyncio.sleep_ms(0)
 
     def _connected(self):
         self._state_due.set()

@@ -97,12 +97,12 @@ def recover(directory=None):
     try:
         journal = files.read_json(home + "/switch.json")
     except ValueError:
-        journal = None  # cannot happen where rename is one step; the old version is all there is
-    if journal is None:
-        _clean(base)
+        journal = None
+    if not isinstance(journal, dict) or not isinstance(journal.get("files"), list):
+        _clean(base)  # none, or a broken one, which cannot come about where rename is one step
         return False
     _settle(home)
-    stale = journal["stale"]
+    stale = journal.get("stale", [])
     for name in journal["files"]:
         _move(base, name, stale)
     for name in stale:

@@ -194,6 +194,29 @@ async def test_one_denied_topic_harms_nothing_else_s12(program, broker):
         assert len(broker.connects) == 1
 
 
+async def test_many_topics_are_subscribed_in_batches_and_each_denial_counts_for_its_own_s12(program, broker, server):
+    many = {f"many{number}": [f"{DOMAIN}/many-{number}"] for number in range(30)}
+    broker.denied.update(f"{DOMAIN}/many-{number}" for number in (0, 7, 8, 29))
+    inputs = {**schema()["input_topic"], **many}
+    program.write(PROGRAM, env(server.port, broker.port), schema(input_topic=inputs))
+    async with program:
+        await program.prints("now connected")
+        denied = [line for line in program.output if "is denied" in line]
+        assert sorted(line.split()[-3] for line in denied) == sorted(broker.denied)
+        assert len(broker.subscribed) == 37
+        assert len(broker.connects) == 1
+
+
+async def test_messages_of_qos_0_and_empty_payloads_come_too(program, broker):
+    async with program:
+        await program.prints("now connected")
+        await broker.send(FAN, "fleeting", qos=0)
+        await program.prints("fan/pepeunit fleeting")
+        await broker.send(LIGHT, b"")
+        await program.prints("delivered")
+        assert broker.payloads(TEMP) == [b'{"echo":""}']
+
+
 async def test_a_message_larger_than_the_board_takes_is_skipped_and_the_next_one_comes(program, broker):
     async with program:
         await program.prints("now connected")

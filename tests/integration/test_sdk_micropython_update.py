@@ -113,6 +113,18 @@ async def test_an_update_replaces_the_program_as_a_whole_and_asks_for_a_restart(
     assert call.headers["x-auth-token"] == token()
 
 
+async def test_connection_and_update_fit_in_a_heap_of_160_kb(bench):
+    bench.offer(archive(bench.files()))
+    bench.program.heap = "160k"
+    async with bench.program as program:
+        await program.prints("old now connected")
+        await bench.broker.send(topic("update"), UPDATE)
+        assert await program.exit_code() == 75
+        await program.start()
+        await program.prints("new now connected")
+    assert not [line for line in program.output if "MemoryError" in line]
+
+
 async def test_files_that_a_later_version_lacks_are_removed_and_what_is_not_ours_stays(bench):
     bench.offer(archive(bench.files(**{"lib/old/gone.py": b"", "kept.py": b"1"})))
     async with bench.program as program:

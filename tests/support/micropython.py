@@ -15,6 +15,7 @@ __all__ = [
     "DOMAIN",
     "INTERPRETER",
     "NODES",
+    "ROOT",
     "UUID",
     "Program",
     "env",
