@@ -1,5 +1,6 @@
 """`.ci/setup`, `.ci/start` and `.ci/run` in a made-up checkout whose interpreter only writes down what it is asked."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -111,6 +112,16 @@ def test_a_data_folder_of_the_environment_wins(checkout: Checkout) -> None:
 def test_a_data_folder_named_in_dot_env_is_left_to_the_gateway(checkout: Checkout) -> None:
     (checkout.folder / ".env").write_text("PU_HTTP_PORT=8081\nPU_DATA_DIR=/elsewhere\n")
     assert checkout.run("start").stdout == "data: unset\n"
+
+
+def pins(lock: str) -> set[str]:
+    return set(re.findall(r"^([A-Za-z0-9._-]+==[^ ;]+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def test_the_dev_lock_holds_everything_of_the_gateway_lock() -> None:
+    gateway = pins("requirements-gateway.lock")
+    assert len(gateway) > 20
+    assert gateway <= pins("requirements-dev.lock")
 
 
 CLOSING = "===== 12 passed in 3.45s ====="
