@@ -19,7 +19,7 @@ from .errors import RestError
 from .tls import tls_context
 from .worker import Workers
 
-__all__ = ["Download", "Rest"]
+__all__ = ["Rest"]
 
 _CHUNK = 64 * 1024
 _MAX_ANSWER = 4 * 1024 * 1024
@@ -28,14 +28,6 @@ _OK = range(200, 300)
 _MAX_RETRY_AFTER = 3600.0
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Download:
-    """What a download was: its length in bytes and its SHA-256, both of the bytes as they came."""
-
-    length: int
-    digest: bytes
 
 
 @dataclass
@@ -115,30 +107,26 @@ class Rest:
 
     async def download(
         self, path: str, sink: Callable[[Iterator[bytes]], None], *, limit: int, time_limit: float
-    ) -> Download:
+    ) -> None:
         """Stream a body into `sink` (called in a thread) and check it against the gateway's SHA-256.
 
         Raises RestError if it is cut, too long, too slow, altered, or comes without the header `Repr-Digest`.
         """
 
-        def receive(call: _Call, response: http.client.HTTPResponse) -> Download:
+        def receive(call: _Call, response: http.client.HTTPResponse) -> None:
             expected = _sha256(response.headers.get("Repr-Digest", ""))
             digest = hashlib.sha256()
-            length = 0
 
             def watched() -> Iterator[bytes]:
-                nonlocal length
                 for chunk in call.chunks(response, limit):
                     digest.update(chunk)
-                    length += len(chunk)
                     yield chunk
 
             sink(watched())
             if digest.digest() != expected:
                 raise RestError("the download has not the SHA-256 that the gateway gave: it was altered on its way")
-            return Download(length, digest.digest())
 
-        return await self._run("GET", path, None, receive, time_limit=time_limit)
+        await self._run("GET", path, None, receive, time_limit=time_limit)
 
     async def _run(
         self,

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .backoff import Pace
 from .device import Device
@@ -36,7 +36,8 @@ class Runtime:
         self._log = device.log
         self._ending: asyncio.Future[int] | None = None
         self._stop_asked = False
-        self._online = asyncio.Event()
+        self._state_due = asyncio.Event()
+        self._greeting_due = asyncio.Event()
         self._logged = asyncio.Event()
         self._wanted_commit = ""
         self._update = self._errand("update", self._bring_update)
@@ -102,7 +103,8 @@ class Runtime:
             self._ending.set_result(code)
 
     def _went_online(self) -> None:
-        self._online.set()
+        self._state_due.set()
+        self._greeting_due.set()
         self._logged.set()
         # A command that was missed while the unit was away heals itself here.
         self._target.request()
@@ -153,17 +155,21 @@ class Runtime:
         await self._session.want(schema.subscriptions())
 
     async def _greet(self) -> None:
-        """After each connection: the state at once, then the program's own `on_connect`."""
+        """After each connection: the program's own `on_connect`, which may take its time."""
         while True:
-            await self._online.wait()
-            self._online.clear()
-            await self._send_state()
+            await self._greeting_due.wait()
+            self._greeting_due.clear()
             for task in self._handlers.on_connect:
                 await guarded(self._log, "on_connect", task)
 
     async def _send_states(self) -> None:
+        """At once after each connection, then in the interval of env.json."""
         while True:
-            await asyncio.sleep(max(self._device.env.number("PU_STATE_SEND_INTERVAL", _DEFAULT_STATE_INTERVAL), 1))
+            interval = max(self._device.env.number("PU_STATE_SEND_INTERVAL", _DEFAULT_STATE_INTERVAL), 1)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await self._state_due.wait()
+            self._state_due.clear()
             await self._send_state()
 
     async def _send_state(self) -> None:

@@ -124,11 +124,6 @@ class Updates:
                 carry_out(self._disk, self._directory, switch)
             return switch.installed
 
-    def discard(self) -> None:
-        """Throw away what was staged."""
-        with self._writing:
-            discard_staged(self._disk, self._directory)
-
     async def fetch_env(self) -> Env:
         """Take the gateway's env.json, keeping the one before as env.json.prev. Raises RestError or EnvError."""
         body = await self._rest.get(f"/units/env/{self._uuid}")
