@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
-PYTHON := .venv/bin/python
+VENV_PYTHON := .venv/bin/python
 ARGS ?=
 ONLY ?=
 
@@ -22,11 +22,11 @@ run: ## set up what is missing and start the gateway (Ctrl-C stops it)
 
 demo: ## the main job on real input: a git push reaches two running units
 	@.ci/setup mosquitto gateway micropython
-	@exec $(PYTHON) -m tests.demo $(ARGS)
+	@exec $(VENV_PYTHON) -m tests.demo $(ARGS)
 
 test: ## install what the tests need and run them all (ARGS='-k name' for some)
 	@.ci/setup mosquitto dev micropython
-	@exec $(PYTHON) -m pytest $(ARGS)
+	@exec $(VENV_PYTHON) -m pytest $(ARGS)
 
 check: ## formatting, lint, types, import rules
 	@.ci/setup dev
@@ -34,20 +34,20 @@ check: ## formatting, lint, types, import rules
 
 format: ## format the sources and apply the safe fixes
 	@.ci/setup dev
-	@$(PYTHON) -m ruff format .
-	@$(PYTHON) -m ruff check --fix-only .
+	@$(VENV_PYTHON) -m ruff format .
+	@$(VENV_PYTHON) -m ruff check --fix-only .
 
 bench: ## the benchmarks, one line per figure (ONLY=name for one)
 	@.ci/setup mosquitto gateway micropython
-	@exec $(PYTHON) -m tests.benchmarks $(ONLY)
+	@exec $(VENV_PYTHON) -m tests.benchmarks $(ONLY)
 
 powercut: ## power cuts at every write of an update, on a real littlefs
 	@.ci/setup mosquitto dev micropython
-	@exec $(PYTHON) -m pytest tests/powercut $(ARGS)
+	@exec $(VENV_PYTHON) -m pytest tests/powercut $(ARGS)
 
 fuzz: ## the property tests with many more examples
 	@.ci/setup mosquitto dev micropython
-	@PU_TEST_EXAMPLES=$${PU_TEST_EXAMPLES:-5000} exec $(PYTHON) -m pytest tests/property -o timeout=1800 $(ARGS)
+	@PU_TEST_EXAMPLES=$${PU_TEST_EXAMPLES:-5000} exec $(VENV_PYTHON) -m pytest tests/property -o timeout=1800 $(ARGS)
 
 lock: ## resolve the dependencies anew and write the lock files
 	@.ci/lock
