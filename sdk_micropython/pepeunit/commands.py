@@ -12,6 +12,7 @@ from pepeunit.errors import EnvError, PepeunitError, RestError, SchemaError
 
 _FIRST_RETRY_MS = 2000
 _LONGEST_RETRY_MS = 300000
+_TRY_LIMIT = 900  # seconds for one try as a whole, so that no trickle holds up the other duties for ever
 
 
 class Duty:
@@ -43,9 +44,9 @@ class Duty:
                 wait = 0
                 try:
                     async with self._turns:
-                        await self._act(self._with)
+                        await asyncio.wait_for(self._act(self._with), _TRY_LIMIT)
                 except Exception as error:  # task root: whatever it was, the unit goes on and tries again
-                    text = str(error) if isinstance(error, PepeunitError) else "%s %s" % (type(error).__name__, error)
+                    text = _reason(error)
                     if text != told:
                         told = text
                         self._log.error(self._name + " failed: " + text)
@@ -64,6 +65,12 @@ class Duty:
             await asyncio.wait_for_ms(self._wanted.wait(), pause)
         except asyncio.TimeoutError:
             self._wanted.set()
+
+
+def _reason(error):
+    if isinstance(error, asyncio.TimeoutError):
+        return "it took longer than %d s" % _TRY_LIMIT
+    return str(error) if isinstance(error, PepeunitError) else "%s %s" % (type(error).__name__, error)
 
 
 class Commands:

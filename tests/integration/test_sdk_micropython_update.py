@@ -160,6 +160,18 @@ async def test_an_update_to_the_installed_commit_is_passed_over(bench):
     assert FIRMWARE not in bench.server.paths()
 
 
+async def test_a_gateway_that_sends_drop_by_drop_is_given_up_and_asked_again(bench):
+    bench.program.write(PROGRAM.replace("import part", "import part\ncommands._TRY_LIMIT = 1"), bench.env, schema())
+    bench.offer(archive(bench.files()), drop_every=0.3)
+    bench.offer(archive(bench.files(**{"main.py": b"print('done')"})))
+    async with bench.program as program:
+        await program.prints("old now connected")
+        await bench.broker.send(topic("update"), UPDATE)
+        await program.prints("update failed: it took longer than 1 s")
+        assert await program.exit_code() == 75
+    assert program.read("main.py") == b"print('done')"
+
+
 async def test_a_missed_update_heals_at_the_next_connection(bench):
     bench.server.answers[TARGET].clear()
     bench.server.json(TARGET, {"commit": NEXT, "tag": None})

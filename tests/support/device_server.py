@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -20,13 +21,18 @@ DEADLINE = 20.0
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer. `cut_after`: close after so many bytes of the body; `stall_after`: fall silent there."""
+    """One answer.
+
+    `cut_after`: close after so many bytes of the body; `stall_after`: fall silent there; `drop_every`: seconds between
+    single bytes.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     stall_after: int | None = None
+    drop_every: float | None = None
     chunked: bool = False
 
 
@@ -100,8 +106,13 @@ class DeviceServer:
             response.content_length = len(answer.body)
         await response.prepare(request)
         stop = answer.cut_after if answer.cut_after is not None else answer.stall_after
-        for start in range(0, len(answer.body[:stop]), 700):
-            await response.write(answer.body[:stop][start : start + 700])
+        piece = 700 if answer.drop_every is None else 1
+        for start in range(0, len(answer.body[:stop]), piece):
+            await response.write(answer.body[:stop][start : start + piece])
+            if answer.drop_every is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(answer.drop_every):
+                        await self._over.wait()
         if answer.cut_after is not None:
             assert request.transport is not None
             request.transport.abort()
