@@ -39,13 +39,12 @@ class Edges:
             UnitNodeError: wrong types, a full node, or the edge exists (409).
         """
         user = require_user(agent)
-        async with self._context.database.read() as connection:
-            output, target = await load_node(connection, output_uuid), await load_node(connection, input_uuid)
-            await check_sight(connection, agent, units_nodes, output)
-            await _check_input_right(connection, agent, target)
-            _check_types(output, target)
-            sends = await self._understands(connection, target.unit_uuid)
+        sends = await self._understands(input_uuid)
         async with self._context.act() as act:
+            output, target = await load_node(act.connection, output_uuid), await load_node(act.connection, input_uuid)
+            await check_sight(act.connection, agent, units_nodes, output)
+            await _check_input_right(act.connection, agent, target)
+            _check_types(output, target)
             await _check_room(act, output, units_nodes_edges.c.node_output_uuid)
             await _check_room(act, target, units_nodes_edges.c.node_input_uuid)
             uuid = uuid4()
@@ -79,22 +78,29 @@ class Edges:
         """Delete an edge: its creator or the creator of either node may (decisions.md 1)."""
         user = require_user(agent)
         edge = units_nodes_edges
+        found = select(edge).where(edge.c.uuid == uuid)
         async with self._context.database.read() as connection:
-            row = (await connection.execute(select(edge).where(edge.c.uuid == uuid))).one_or_none()
+            seen = (await connection.execute(found)).one_or_none()
+        sends = seen is not None and await self._understands(seen.node_input_uuid)
+        async with self._context.act() as act:
+            row = (await act.connection.execute(found)).one_or_none()
             if row is None:
                 raise NotFoundError(f"there is no edge {uuid}")
-            output = await load_node(connection, row.node_output_uuid)
-            target = await load_node(connection, row.node_input_uuid)
+            output = await load_node(act.connection, row.node_output_uuid)
+            target = await load_node(act.connection, row.node_input_uuid)
             if user not in (row.creator_uuid, output.creator_uuid, target.creator_uuid):
                 raise NoAccessError("only the creator of the edge or of one of its nodes may delete it")
-            sends = await self._understands(connection, target.unit_uuid)
-        async with self._context.act() as act:
             await act.connection.execute(edge.delete().where(edge.c.uuid == uuid))
             await self._tell(act, output, target, sends=sends)
 
-    async def _understands(self, connection: AsyncConnection, unit: UUID) -> bool:
-        """Tell whether the unit's program lists SchemaUpdate; an unreadable schema harms the edge in no way (W28)."""
-        row = await load_unit(connection, unit)
+    async def _understands(self, input_uuid: UUID) -> bool:
+        """Tell whether the Input's program lists SchemaUpdate; an unreadable schema harms the edge in no way (W28).
+
+        Asked before the transaction begins, because git answers.
+        """
+        async with self._context.database.read() as connection:
+            node = await load_node(connection, input_uuid)
+            row = await load_unit(connection, node.unit_uuid)
         if row.synced_commit is None:
             return False
         try:

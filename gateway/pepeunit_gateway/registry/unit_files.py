@@ -22,7 +22,7 @@ from pepeunit_gateway.firmware.env import PlatformEnv, check_typed, generated_en
 from pepeunit_gateway.firmware.jsonfile import JSON, dump_object
 from pepeunit_gateway.firmware.schema import NodeLink, SchemaExample, build_schema
 from pepeunit_gateway.firmware.versions import Target
-from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import LogLevel, Page, UnitLog
 from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, OrderBy, Paging
 from pepeunit_gateway.registry.node_sync import sync_nodes
@@ -64,18 +64,19 @@ class UnitFiles:
         require_creator(agent, row.creator_uuid)
         target = await target_of(self._context.mirrors, row)
         _, example = await read_examples(self._context.mirrors, row.repository_registry_uuid, target.commit)
-        stored = self._stored(row)
-        generated = self._generated(row, example, stored)
-        kept = check_typed(example, generated, {**stored, **typed})
-        await self._store(uuid, {**{key: stored[key] for key in _KEYS}, **kept})
+        async with self._context.act() as act:
+            row = await load_unit(act.connection, uuid)  # of two changes at once none is lost
+            stored = self._stored(row)
+            kept = check_typed(example, self._generated(row, example, stored), {**stored, **typed})
+            await self._store(act, uuid, {**{key: stored[key] for key in _KEYS}, **kept})
 
     async def reset_env(self, agent: Agent, uuid: UUID) -> None:
         """Forget what was typed, and make new keys."""
         require_user(agent)
-        async with self._context.database.read() as connection:
-            row = await load_unit(connection, uuid)
-        require_creator(agent, row.creator_uuid)
-        await self._store(uuid, {key: base64.b64encode(os.urandom(32)).decode() for key in _KEYS})
+        async with self._context.act() as act:
+            row = await load_unit(act.connection, uuid)
+            require_creator(agent, row.creator_uuid)
+            await self._store(act, uuid, {key: base64.b64encode(os.urandom(32)).decode() for key in _KEYS})
 
     async def target_version(self, agent: Agent, uuid: UUID) -> Target:
         """Return the commit that the unit should run, and its tag."""
@@ -159,12 +160,11 @@ class UnitFiles:
         stored: dict[str, JSON] = json.loads(self._context.cipher.decrypt(row.cipher_env_dict))
         return stored
 
-    async def _store(self, uuid: UUID, values: Mapping[str, JSON]) -> None:
+    async def _store(self, act: Act, uuid: UUID, values: Mapping[str, JSON]) -> None:
         text = self._context.cipher.encrypt(json.dumps(values))
-        async with self._context.act() as act:
-            await act.connection.execute(
-                units.update().where(units.c.uuid == uuid).values(cipher_env_dict=text, last_update_datetime=act.now)
-            )
+        await act.connection.execute(
+            units.update().where(units.c.uuid == uuid).values(cipher_env_dict=text, last_update_datetime=act.now)
+        )
 
     def _generated(self, row: Row[Any], example: Mapping[str, JSON], stored: Mapping[str, JSON]) -> dict[str, JSON]:
         settings = self._context.settings

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.access.rules import check_child_visibility, require_creator, require_user
@@ -21,7 +22,7 @@ from pepeunit_gateway.registry.entities import Page, Unit, UnitNode, UnitState, 
 from pepeunit_gateway.registry.listing import fetch_page
 from pepeunit_gateway.registry.naming import check_name
 from pepeunit_gateway.registry.node_sync import linked_units, sync_nodes
-from pepeunit_gateway.registry.targets import load_unit, read_examples, repo_rule
+from pepeunit_gateway.registry.targets import load_unit, read_examples, repo_rule, unit_rule
 from pepeunit_gateway.registry.unit_filters import UnitFilter, nodes_query, units_query
 from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.registry.visibility import check_sight, insert_permissions, visible
@@ -72,18 +73,14 @@ class Units:
         user = require_user(agent)
         check_name(new.name, "the name", UnitError)
         async with self._context.database.read() as connection:
-            repo = (await connection.execute(select(repos).where(repos.c.uuid == new.repo_uuid))).one_or_none()
-            if repo is None:
-                raise NotFoundError(f"there is no Repo {new.repo_uuid}")
-            await check_sight(connection, agent, repos, repo)
-        check_child_visibility(VisibilityLevel(repo.visibility_level), new.visibility_level)
+            repo = await _checked_repo(connection, agent, new)
         rule = UnitRule(new.is_auto_update_from_repo_unit, new.repo_branch, new.repo_commit)
-        _check_rule(rule, new.target_firmware_platform, is_compilable=repo.is_compilable_repo)
         mirrors, registry = self._context.mirrors, repo.repository_registry_uuid
         target = await resolve(mirrors, registry, repo_rule(repo), rule)
         example, _ = await read_examples(mirrors, registry, target.commit)
         uuid = uuid4()
         async with self._context.act() as act:
+            await _checked_repo(act.connection, agent, new)  # git took its time; the Repo may have changed meanwhile
             with unique(UnitError(f"the name {new.name} is taken", conflict=True)):
                 await act.connection.execute(units.insert().values(self._columns(act, uuid, user, new)))
             await insert_permissions(act.connection, _permissions(uuid, user, new.repo_uuid))
@@ -117,16 +114,14 @@ class Units:
         values = _changed(change)
         async with self._context.database.read() as connection:
             row = await load_unit(connection, uuid)
-        require_creator(agent, row.creator_uuid)
-        merged = {**row._mapping, **values}  # noqa: SLF001 - SQLAlchemy's documented access to the columns
-        check_child_visibility(VisibilityLevel(row.repo_visibility_level), VisibilityLevel(merged["visibility_level"]))
-        rule = UnitRule(merged["is_auto_update_from_repo_unit"], merged["repo_branch"], merged["repo_commit"])
-        _check_rule(rule, merged["target_firmware_platform"], is_compilable=row.is_compilable_repo)
+        rule = _checked_rule(agent, row, values)
         mirrors, registry = self._context.mirrors, row.repository_registry_uuid
         versioned = values.keys() & {"is_auto_update_from_repo_unit", "repo_branch", "repo_commit"}
         target = await resolve(mirrors, registry, repo_rule(row), rule) if versioned else None
         example = (await read_examples(mirrors, registry, target.commit))[0] if target else None
         async with self._context.act() as act:
+            # git took its time; the unit or its Repo may have changed meanwhile
+            _checked_rule(agent, await load_unit(act.connection, uuid), values)
             with unique(UnitError(f"the name {change.name} is taken", conflict=True)):
                 await act.connection.execute(
                     units.update().where(units.c.uuid == uuid).values(**values, last_update_datetime=act.now)
@@ -193,6 +188,29 @@ def _changed(change: UnitChange) -> dict[str, Any]:
     if "visibility_level" in values:
         values["visibility_level"] = VisibilityLevel(values["visibility_level"]).value
     return values
+
+
+async def _checked_repo(connection: AsyncConnection, agent: Agent, new: NewUnit) -> Row[Any]:
+    """Return the Repo of a new unit if the caller sees it and the unit fits it (W7)."""
+    query = select(repos).where(repos.c.uuid == new.repo_uuid)
+    repo: Row[Any] | None = (await connection.execute(query)).one_or_none()
+    if repo is None:
+        raise NotFoundError(f"there is no Repo {new.repo_uuid}")
+    await check_sight(connection, agent, repos, repo)
+    check_child_visibility(VisibilityLevel(repo.visibility_level), new.visibility_level)
+    rule = UnitRule(new.is_auto_update_from_repo_unit, new.repo_branch, new.repo_commit)
+    _check_rule(rule, new.target_firmware_platform, is_compilable=repo.is_compilable_repo)
+    return repo
+
+
+def _checked_rule(agent: Agent, row: Row[Any], values: dict[str, Any]) -> UnitRule:
+    """Return the unit's version rule after the change if the caller may make it and it fits the Repo."""
+    require_creator(agent, row.creator_uuid)
+    merged = {**row._mapping, **values}  # noqa: SLF001 - SQLAlchemy's documented access to the columns
+    check_child_visibility(VisibilityLevel(row.repo_visibility_level), VisibilityLevel(merged["visibility_level"]))
+    rule = unit_rule(merged)
+    _check_rule(rule, merged["target_firmware_platform"], is_compilable=row.is_compilable_repo)
+    return rule
 
 
 def _check_rule(rule: UnitRule, platform: str | None, *, is_compilable: bool) -> None:
