@@ -24,7 +24,9 @@ async def connected(stage, name, **more):
     made = await make_unit(stage.alice, stage.repo["uuid"], name, **more)
     unit = await FieldUnit.connect(stage.gateway, stage.alice, made["uuid"])
     assert all(await unit.subscribe(*(unit.topic("input_base_topic", command) for command in COMMANDS)))
-    await unit.report(unit.env["PU_COMMIT_VERSION"])
+    commit = unit.env["PU_COMMIT_VERSION"]
+    await unit.report(commit)
+    await eventually(reader(stage.alice, unit.api.uuid, "current_commit_version"), (commit,))
     return unit
 
 
