@@ -25,30 +25,36 @@ def decode(data):
     """As bytes.decode("utf-8", "replace") does on CPython; boards accept overlong forms and surrogates."""
     if max(data) < 0x80 if data else True:
         return str(data, "utf-8")
-    parts = []
-    at = 0
+    out = bytearray()  # a list of the parts would need many times the memory
+    begun = at = 0
     while at < len(data):
-        good, size = _sequence(data, at)
-        parts.append(str(data[at : at + size], "utf-8") if good else "\ufffd")
-        at += size
-    return "".join(parts)
+        size = _sequence(data, at)
+        if size > 0:
+            at += size
+            continue
+        out.extend(data[begun:at])
+        out.extend(b"\xef\xbf\xbd")
+        begun = at = at - size
+    out.extend(data[begun:])
+    return str(out, "utf-8")
 
 
 def _sequence(data, at):
-    """Whether one character begins here, and how many bytes belong to it (or to its broken beginning)."""
+    """The bytes of the character that begins here, or, negative, those of its broken beginning."""
     first = data[at]
     if first < 0x80:
-        return True, 1
+        return 1
     if first < 0xC2 or first > 0xF4:
-        return False, 1
-    low = {0xE0: 0xA0, 0xF0: 0x90}.get(first, 0x80)
-    high = {0xED: 0x9F, 0xF4: 0x8F}.get(first, 0xBF)
+        return -1
+    low = 0xA0 if first == 0xE0 else 0x90 if first == 0xF0 else 0x80
+    high = 0x9F if first == 0xED else 0x8F if first == 0xF4 else 0xBF
     size = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
     for count in range(1, size):
         if at + count >= len(data) or not low <= data[at + count] <= high:
-            return False, count
-        low, high = 0x80, 0xBF
-    return True, size
+            return -count
+        low = 0x80
+        high = 0xBF
+    return size
 
 
 def encode(value):

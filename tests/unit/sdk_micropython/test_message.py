@@ -76,3 +76,16 @@ else:
 """,
         tmp_path,
     )
+
+
+def test_the_largest_payload_of_bytes_that_are_no_text_can_be_read_in_a_small_heap_s7(tmp_path):
+    run_script(
+        """
+from pepeunit.message import Message
+
+text = Message("t", "n", bytes(range(128, 192)) * 128).text
+assert len(text) == 8192 and set(text) == {"\\ufffd"}
+""",
+        tmp_path,
+        heap="96k",
+    )
