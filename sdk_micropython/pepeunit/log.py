@@ -21,6 +21,7 @@ class Log:
         self._lines = None  # how many stand in the file; counted when the first one is added
         self._pending = []
         self._syncing = False  # the file may grow, but not change, while it is read
+        self._turn = asyncio.Lock()  # flush and sync one after the other, so that no line goes twice
         self.news = asyncio.Event()
 
     def debug(self, text):
@@ -106,35 +107,40 @@ class Log:
 
     async def flush(self, publish):
         """Send what is pending; publish(payload) tells whether the broker took it."""
-        while self._pending:
-            count = _fitting(self._pending)
-            batch = self._pending[:count]
-            if not await publish(("[" + ",".join(batch) + "]").encode()):
-                return False
-            # more may have come, or the oldest may have been pushed out, while we waited
-            self._pending = [line for line in self._pending if not any(line is sent for sent in batch)]
-        return True
+        async with self._turn:
+            while self._pending:
+                count = _fitting(self._pending)
+                batch = self._pending[:count]
+                if not await publish(("[" + ",".join(batch) + "]").encode()):
+                    return False
+                # more may have come, or the oldest may have been pushed out, while we waited
+                self._pending = [line for line in self._pending if not any(line is sent for sent in batch)]
+            return True
 
     async def sync(self, publish):
         """Send every stored line, in pieces; False if the broker did not take them all."""
-        pending = self._pending
-        self._pending = []  # they are stored too
-        self._syncing = True
-        try:
-            batch = []
-            size = 0
-            for line in self.stored():
-                if batch and size + len(line) > _BATCH_BYTES:
-                    if not await publish(b"[" + b",".join(batch) + b"]"):
-                        self._pending = pending + self._pending
-                        return False
-                    batch = []
-                    size = 0
-                batch.append(line)
-                size += len(line) + 1
-            return not batch or await publish(b"[" + b",".join(batch) + b"]")
-        finally:
-            self._syncing = False
+        async with self._turn:
+            self._syncing = True
+            try:
+                batch = []
+                size = 0
+                for line in self.stored():
+                    if batch and size + len(line) > _BATCH_BYTES:
+                        if not await self._send_stored(publish, batch):
+                            return False
+                        batch = []
+                        size = 0
+                    batch.append(line)
+                    size += len(line) + 1
+                return not batch or await self._send_stored(publish, batch)
+            finally:
+                self._syncing = False
+
+    async def _send_stored(self, publish, batch):
+        if not await publish(b"[" + b",".join(batch) + b"]"):
+            return False
+        self._pending = [line for line in self._pending if line.encode() not in batch]
+        return True
 
 
 def _fitting(lines):

@@ -98,3 +98,29 @@ def test_a_log_that_cannot_be_written_stops_nothing(tmp_path):
     (tmp_path / "env.json").write_text(json.dumps(env()))
     (tmp_path / "log.json").mkdir()
     assert "goes on" in run_script(HEAD + 'log.error("goes on")', tmp_path)
+
+
+def test_a_sync_that_fails_loses_no_line_and_one_that_succeeds_leaves_nothing_to_send_twice(tmp_path):
+    (tmp_path / "env.json").write_text(json.dumps(env()))
+    run_script(
+        HEAD
+        + """
+sent = []
+async def refuse(payload):
+    return False
+async def take(payload):
+    lines = [entry["text"] for entry in json.loads(payload)]
+    if "two" in lines and "while sending" not in sent + lines:
+        log.info("while sending")
+    sent.extend(lines)
+    return True
+log.info("one"); log.info("two")
+assert not asyncio.run(log.sync(refuse))
+assert asyncio.run(log.flush(take)) and sent == ["one", "two", "while sending"], sent
+del sent[:]
+log.info("three")
+assert asyncio.run(log.sync(take)) and sent == ["one", "two", "while sending", "three"], sent
+assert asyncio.run(log.flush(take)) and len(sent) == 4, sent
+""",
+        tmp_path,
+    )
