@@ -14,6 +14,7 @@ from .handlers import Handlers, Task, guarded, keep_time
 from .log import batches
 from .message import DELIVERED, Message
 from .recovery import RESTART_EXIT_CODE
+from .schema import Schema
 from .session import Session
 from .state import machine_state, state_payload, unix_millis
 
@@ -40,8 +41,10 @@ class Runtime:
         self._greeting_due = asyncio.Event()
         self._logged = asyncio.Event()
         self._wanted_commit = ""
+        self._log_turn = asyncio.Lock()  # no line goes twice
+        self._schema_turn = asyncio.Lock()  # of two answers the later one stays
         self._update = self._errand("update", self._bring_update)
-        self._target = self._errand("asking for the target version", self._ask_target)
+        self._missed = self._errand("asking for what was missed", self._catch_up)
         self._env = self._errand("env update", self._bring_env)
         self._schema = self._errand("schema update", self._bring_schema)
         self._log_sync = self._errand("log sync", self._send_all_logs)
@@ -96,7 +99,7 @@ class Runtime:
         return Errand(name, action, self._log, self._pace.errand)
 
     def _errands(self) -> tuple[Errand, ...]:
-        return (self._update, self._target, self._env, self._schema, self._log_sync)
+        return (self._update, self._missed, self._env, self._schema, self._log_sync)
 
     def _end(self, code: int) -> None:
         if self._ending is not None and not self._ending.done():
@@ -106,8 +109,7 @@ class Runtime:
         self._state_due.set()
         self._greeting_due.set()
         self._logged.set()
-        # A command that was missed while the unit was away heals itself here.
-        self._target.request()
+        self._missed.request()
 
     def _on_update(self, message: Message) -> None:
         try:
@@ -116,7 +118,7 @@ class Runtime:
             payload = None
         commit = payload.get("PU_COMMIT_VERSION") if isinstance(payload, dict) else None
         if not isinstance(commit, str):
-            self._target.request()
+            self._missed.request()
         else:
             self._want(commit)
 
@@ -126,8 +128,17 @@ class Runtime:
             self._wanted_commit = commit
             self._update.request()
 
-    async def _ask_target(self) -> None:
-        self._want(await self._device.updates.target())
+    async def _catch_up(self) -> None:
+        """What commands said while the unit was away: another version, or other links."""
+        device = self._device
+        target = await device.updates.target()
+        self._want(target)
+        # schema.json is the target's: as long as another version runs, that one needs its own.
+        if target == device.installed_commit:
+            async with self._schema_turn:
+                schema = await device.updates.fetch_schema()
+                if schema != device.schema:
+                    await self._use_schema(schema)
 
     async def _bring_update(self) -> None:
         device = self._device
@@ -149,7 +160,10 @@ class Runtime:
         self._session.reconnect_if_moved()
 
     async def _bring_schema(self) -> None:
-        schema = await self._device.updates.fetch_schema()
+        async with self._schema_turn:
+            await self._use_schema(await self._device.updates.fetch_schema())
+
+    async def _use_schema(self, schema: Schema) -> None:
         self._device.schema = schema
         self._log.info("schema.json was updated")
         await self._session.want(schema.subscriptions())
@@ -188,17 +202,19 @@ class Runtime:
             await self._send_pending_logs()
 
     async def _send_pending_logs(self) -> None:
-        if self._session.is_online:
-            for payload, lines in batches(self._log.pending()):
-                if await self._publish_log(payload):
-                    self._log.sent(lines)
+        async with self._log_turn:
+            if self._session.is_online:
+                for payload, lines in batches(self._log.pending()):
+                    if await self._publish_log(payload):
+                        self._log.sent(lines)
 
     async def _send_all_logs(self) -> None:
         """The answer to log_sync: the gateway has thrown its copy away, so everything stored goes out."""
-        for payload, lines in batches(self._log.lines()):
-            if not await self._publish_log(payload):
-                raise SessionError("the logs could not be sent")
-            self._log.sent(lines)
+        async with self._log_turn:
+            for payload, lines in batches(self._log.lines()):
+                if not await self._publish_log(payload):
+                    raise SessionError("the logs could not be sent")
+                self._log.sent(lines)
 
     async def _publish_log(self, payload: bytes) -> bool:
         topics = self._device.schema.output_base_topic.get(LOG_NAME, ())

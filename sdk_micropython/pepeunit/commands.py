@@ -8,7 +8,7 @@ import pepeunit.clock as clock
 import pepeunit.env as env
 import pepeunit.jsontext as jsontext
 import pepeunit.schema as schema
-from pepeunit.errors import EnvError, PepeunitError, RestError, SchemaError
+from pepeunit.errors import EnvError, PepeunitError, RestError, SchemaError, SessionError
 
 _FIRST_RETRY_MS = 2000
 _LONGEST_RETRY_MS = 300000
@@ -21,12 +21,11 @@ class Duty:
     A new request during a wait begins at once. `act` takes what came with the newest request.
     """
 
-    def __init__(self, name, act, log, turns, *, retried=True):
+    def __init__(self, name, act, log, turns):
         self._name = name
         self._act = act
         self._log = log
         self._turns = turns  # a Lock: the memory of a board is enough for one of them at a time
-        self._retried = retried
         self._wanted = asyncio.Event()
         self._with = None
 
@@ -51,8 +50,6 @@ class Duty:
                         told = text
                         self._log.error(self._name + " failed: " + text)
                     wait = getattr(error, "retry_after", 0) * 1000
-                    if not self._retried:
-                        break
                     await self._pause(failures, wait)
                     failures += 1
                 gc.collect()
@@ -80,23 +77,23 @@ class Commands:
         self._unit = unit
         turns = asyncio.Lock()
         self._update = Duty("update", self._do_update, log, turns)
-        self._target = Duty("asking for the target version", self._do_target, log, turns)
+        self._missed = Duty("asking for what was missed", self._do_missed, log, turns)
         self._env = Duty("env_update", self._do_env, log, turns)
         self._schema = Duty("schema_update", self._do_schema, log, turns)
-        self._log_sync = Duty("log_sync", self._do_log_sync, log, asyncio.Lock(), retried=False)
+        self._log_sync = Duty("log_sync", self._do_log_sync, log, asyncio.Lock())
         self._announced = None  # the commit whose update was announced in the log
-        self.duties = (self._update, self._target, self._env, self._schema, self._log_sync)
+        self.duties = (self._update, self._missed, self._env, self._schema, self._log_sync)
 
     def connected(self):
         """A command may have been missed while there was no link."""
-        self._target.ask()
+        self._missed.ask()
 
     def receive(self, name, payload):
         """Take a command over; never waits. Names that are not ours are passed over."""
         if name == "update/pepeunit":
             commit = _commit(payload)
             if commit is None:
-                self._target.ask()
+                self._missed.ask()
             else:
                 self._update.ask(commit)
         elif name == "env_update/pepeunit":
@@ -122,13 +119,20 @@ class Commands:
             return
         await unit.switch(found)
 
-    async def _do_target(self, _):
-        value = await self._unit.rest.get_json("/units/get_target_version/{unit}", 4096)
+    async def _do_missed(self, _):
+        """What commands said while there was no link: another version, or other links."""
+        unit = self._unit
+        value = await unit.rest.get_json("/units/get_target_version/{unit}", 4096)
         commit = value.get("commit") if isinstance(value, dict) else None
         if not isinstance(commit, str) or not commit:
             raise RestError("the gateway named no target version")
-        if commit != self._unit.installed_commit:
+        if commit != unit.installed_commit:
+            # schema.json is the target's: as long as another version runs, that one needs its own
             self._update.ask(commit)
+            return
+        data, parsed = await self._fetch_schema()
+        if parsed != unit.schema:
+            await self._use_schema(data, parsed)
 
     async def _do_env(self, _):
         unit = self._unit
@@ -141,18 +145,22 @@ class Commands:
         unit.use_env(env.Env(values))
 
     async def _do_schema(self, _):
-        unit = self._unit
-        data = await unit.rest.get("/units/get_current_schema/{unit}")
+        await self._use_schema(*await self._fetch_schema())
+
+    async def _fetch_schema(self):
+        data = await self._unit.rest.get("/units/get_current_schema/{unit}")
         try:
-            parsed = schema.parse(data)
+            return data, schema.parse(data)
         except SchemaError as error:
             raise RestError("the gateway's schema.json is refused: %s" % error)
-        schema.store(unit.base, data)
-        await unit.use_schema(parsed)
+
+    async def _use_schema(self, data, parsed):
+        schema.store(self._unit.base, data)
+        await self._unit.use_schema(parsed)
 
     async def _do_log_sync(self, _):
         if not await self._unit.log.sync(self._unit.publish_log):
-            raise RestError("the broker did not take all lines")
+            raise SessionError("the broker did not take all lines")
 
 
 def _commit(payload):

@@ -17,6 +17,9 @@ class Schema:
         self.input_base_topic = maps["input_base_topic"]
         self.output_base_topic = maps["output_base_topic"]
 
+    def __eq__(self, other):
+        return all(getattr(self, name) == getattr(other, name) for name in DESTINATIONS)
+
     def topics(self, name):
         """The physical topics behind a name; an Output wins over an Input of the same name."""
         for destination in DESTINATIONS:
@@ -116,6 +119,11 @@ def load(base):
 
 
 def store(base, data):
-    """Put a new schema.json, already checked, in the place of the old one."""
-    if files.read(base + "/schema.json") != data:
-        files.write(base + "/schema.json", data)
+    """Put a new schema.json, already checked, in the place of the old one, which is kept as schema.json.prev."""
+    path = base + "/schema.json"
+    old = files.read(path)
+    if old == data:
+        return
+    if old is not None:
+        files.write(path + ".prev", old)
+    files.write(path, data)

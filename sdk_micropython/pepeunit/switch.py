@@ -17,7 +17,7 @@ import pepeunit.files as files
 
 HOME = ".pepeunit"
 # What a cut leaves of a file that was about to take its place.
-_TORN = ("env.json.new", "env.json.prev.new", "schema.json.new", "log.json.new")
+_TORN = ("env.json.new", "env.json.prev.new", "schema.json.new", "schema.json.prev.new", "log.json.new")
 _LEFT = ("switch.json", "switch.json.new", "installed.new", "installed.new.new", "installed.json.new", "download")
 _LAST = ("main.py", "schema.json", "env.json")
 
