@@ -33,6 +33,7 @@ class OutboxSender:
             await self._sleep()
 
     async def _send(self, commands: list[Command]) -> None:
+        begun = self._outbox.now()
         outcomes = await asyncio.gather(
             *(self._publish(command.topic, command.payload) for command in commands), return_exceptions=True
         )
@@ -45,7 +46,7 @@ class OutboxSender:
             else:
                 sent.append(command)
         if sent:
-            await self._outbox.sent(sent)
+            await self._outbox.sent(sent, begun=begun)
             for command in sent:
                 log.info("command.sent", unit=str(command.unit_uuid), command=command.command.value)
         if failed:

@@ -92,13 +92,19 @@ class Outbox:
             found: datetime | None = (await connection.execute(query)).scalar_one_or_none()
         return found
 
-    async def sent(self, commands: Sequence[Command]) -> None:
-        """Remove what the broker acknowledged; only now a unit's stored logs give way to the synced ones (W26)."""
+    async def sent(self, commands: Sequence[Command], *, begun: datetime) -> None:
+        """Remove what the broker acknowledged; only now a unit's stored logs give way to the synced ones (W26).
+
+        Lines that arrived after `begun`, the moment before the first of these commands went out, stay: they may be the
+        unit's answer already. The time of arrival is told by the expiration.
+        """
         async with self._context.act() as act:
             await act.connection.execute(outbox.delete().where(outbox.c.id.in_([command.id for command in commands])))
             synced = [c.unit_uuid for c in commands if c.command is BackendTopicCommand.LOG_SYNC]
             if synced:
-                await act.connection.execute(unit_logs.delete().where(unit_logs.c.unit_uuid.in_(synced)))
+                before = begun + timedelta(seconds=self._context.settings.unit_log_expiration)
+                older = unit_logs.c.unit_uuid.in_(synced), unit_logs.c.expiration_datetime <= before
+                await act.connection.execute(unit_logs.delete().where(*older))
 
     async def failed(self, commands: Sequence[Command], jitter: float) -> None:
         """Try again later: 1 s doubling to 60 s; `jitter` in 0..1 spreads replicas."""
