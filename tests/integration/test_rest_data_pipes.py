@@ -74,6 +74,32 @@ async def test_what_is_no_mapping_is_refused(here, content):
         assert reply.detail.startswith("422: 8: DataPipe Validation Error: ")
 
 
+async def test_a_yaml_bomb_is_refused_by_both_routes_before_it_goes_off(here):
+    """A chain of merge keys: 2**40 pairs, if anybody built them."""
+    lines = [
+        b"active_period: &a0 {type: Permanent}",
+        *(b"x%d: &a%d {<<: [*a%d, *a%d]}" % (n, n, n - 1, n - 1) for n in range(1, 41)),
+    ]
+    for api, path, params in (
+        (here.nobody, "check_data_pipe_config", {}),
+        (here.alice, "set_data_pipe_config", {"uuid": (await _known(here))["uuid"]}),
+    ):
+        reply = await _upload(api, path, b"\n".join(lines), **params)
+        assert reply.status == 422
+        assert reply.detail == (
+            "422: 8: DataPipe Validation Error: the configuration cannot be read as YAML: "
+            "write out what the anchor (&) or alias (*) stands for in line 1; correct it and send it again"
+        )
+
+
+async def test_a_configuration_is_read_before_the_transaction_that_stores_it_begins(here):
+    """While another writer works, a wrong configuration is refused at once: it waits for no lock and holds none."""
+    node = await _known(here)
+    async with here.gateway.registry.context.database.write():
+        reply = await _upload(here.alice, "set_data_pipe_config", b"a: 1", uuid=node["uuid"])
+        assert (reply.status, reply.detail[:9]) == (422, "422: 8: D")
+
+
 async def _known(here):
     listed = (await here.alice.get("/unit_nodes", {"search_string": "temperature/pepeunit"})).body["unit_nodes"]
     return listed[0] if listed else await _node(here, "known-unit")

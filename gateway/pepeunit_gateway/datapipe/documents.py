@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from pepeunit_gateway.datapipe.config import DEFAULT_MAX_SIZE, DataPipeConfig
+from pepeunit_gateway.datapipe.plain_yaml import PlainYamlError, load_plain_yaml
 from pepeunit_gateway.errors import DataPipeError
 
 __all__ = ["MAX_CONFIG_BYTES", "ConfigProblem", "check_config", "export_yaml", "load_config", "parse_config"]
@@ -92,11 +93,10 @@ def _mapping(document: bytes) -> dict[Any, Any]:
     if len(document) > MAX_CONFIG_BYTES:
         raise DataPipeError(f"the configuration is larger than {MAX_CONFIG_BYTES} bytes; shorten it")
     try:
-        content = yaml.safe_load(document.decode())
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-        # beside its own errors PyYAML lets through what its constructors stumble over, e.g. the date 2024-99-99
+        content = load_plain_yaml(document)
+    except PlainYamlError as error:
         raise DataPipeError(
-            f"the configuration is not valid YAML: {_reason(error)}; correct it and send it again"
+            f"the configuration cannot be read as YAML: {error.reason}; correct it and send it again"
         ) from None
     if content is None:
         raise DataPipeError("DataPipe is None")
@@ -106,16 +106,6 @@ def _mapping(document: bytes) -> dict[Any, Any]:
             f"not a {type(content).__name__}"
         )
     return content
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"{error.problem} in line {error.problem_mark.line + 1}"
-    if isinstance(error, UnicodeDecodeError | yaml.reader.ReaderError):
-        return "it holds bytes that are not UTF-8 or control characters"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return "it holds a date, number or tag that cannot be read"
 
 
 def _summary(error: ValidationError) -> str:

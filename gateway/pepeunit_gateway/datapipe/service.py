@@ -3,6 +3,7 @@
 Source: protocol/rest.md 2.7, protocol/datapipe.md 2, decisions.md 2 and 16.
 """
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -63,17 +64,18 @@ class Pipes:
         """
         self._require_enabled()
         require_user(agent)
+        # before the transaction and in a thread: reading YAML takes its time, and nobody else shall wait for it
+        config = await asyncio.to_thread(parse_config, data, max_size=self._context.settings.max_payload_bytes)
+        check_available(config.processing_policy.policy_type)
+        values = {
+            "data_pipe_yml": config.model_dump_json(),
+            "data_pipe_status": PipeStatus.ACTIVE.value,
+            "data_pipe_error": None,
+        }
         async with self._context.act() as act:
             row = await load_node(act.connection, uuid)
             require_creator(agent, row.creator_uuid)
             _require_active(row)
-            config = parse_config(data, max_size=self._context.settings.max_payload_bytes)
-            check_available(config.processing_policy.policy_type)
-            values = {
-                "data_pipe_yml": config.model_dump_json(),
-                "data_pipe_status": PipeStatus.ACTIVE.value,
-                "data_pipe_error": None,
-            }
             await act.connection.execute(units_nodes.update().where(units_nodes.c.uuid == uuid).values(values))
             act.announce(Change.NODE, [uuid])
 

@@ -210,11 +210,16 @@ def test_a_document_that_is_no_mapping_is_the_clients_error(content):
         b"a: " + b"9" * 5000,
         b"a: !!python/object/apply:os.system [x]",
         b"? [1]\n: 2",
+        b"a: " + b"1:" * 6000 + b"1.0",
+        b'a: "\\UFFFFFFFF"',
+        b"a: !<" + b"x" * 9000 + b"> 1",
+        b"? " * 5000,
+        b"{a: " * 4000,
     ],
     ids=lambda value: repr(value[:12]),
 )
 def test_garbage_is_the_clients_error(content):
-    with pytest.raises(DataPipeError, match="not valid YAML") as caught:
+    with pytest.raises(DataPipeError, match="cannot be read as YAML") as caught:
         check_config(content)
     assert len(caught.value.message) < 300
 
