@@ -1,15 +1,17 @@
 """Connections to SQLite: transactions that really are, pragmas that really hold."""
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.database import Database, is_busy
 from pepeunit_gateway.storage.tables import repos, users
 from pepeunit_gateway.storage.upgrade import upgrade
 
@@ -79,6 +81,53 @@ async def test_writers_wait_for_each_other_instead_of_failing(database):
     async with asyncio.timeout(30):
         await asyncio.gather(*(insert(number) for number in range(20)))
     assert await count(database) == 20  # and every one saw another number, or telegram_chat_id had clashed
+
+
+async def test_no_value_shows_in_the_error_of_a_statement_that_fails(database):
+    """Errors are logged, and password hashes are among the values."""
+    async with database.write() as connection:
+        await connection.execute(
+            text("CREATE TRIGGER t BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'the disk is odd'); END")
+        )
+    for rows in ([user("anybody", hashed_password="argon2-hash")], [user("a", hashed_password="argon2-hash")] * 3):
+        with pytest.raises(DBAPIError, match="the disk is odd") as caught:
+            async with database.write() as connection:
+                await connection.execute(users.insert(), rows)
+        assert "argon2-hash" not in str(caught.value) + repr(caught.value)
+    naive = user("naive", hashed_password="argon2-hash", create_datetime=NOW.replace(tzinfo=None))
+    with pytest.raises(StatementError, match="naive") as wrong:
+        async with database.write() as connection:
+            await connection.execute(users.insert(), [naive])
+    assert "argon2-hash" not in str(wrong.value) + repr(wrong.value)
+
+
+async def test_a_writer_that_waited_in_vain_for_another_process_is_told_apart_and_can_try_again(tmp_path):
+    path = tmp_path / "x.sqlite3"
+    database = Database(URL.create("sqlite+aiosqlite", database=str(path)), busy_timeout=0.05)
+    other = sqlite3.connect(path, isolation_level=None)
+    try:
+        await upgrade(database)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="database is locked") as caught:
+            async with database.write():
+                pass
+        assert is_busy(caught.value)
+        assert await count(database) == 0  # readers wait for nobody
+        other.execute("ROLLBACK")
+        async with database.write() as connection:
+            await connection.execute(users.insert(), [user("later")])
+        assert await count(database) == 1
+    finally:
+        other.close()
+        await database.close()
+
+
+async def test_other_failures_are_not_taken_for_a_busy_database(database):
+    with pytest.raises(OperationalError, match="no such table") as caught:
+        async with database.read() as connection:
+            await connection.execute(text("SELECT 1 FROM nowhere"))
+    assert not is_busy(caught.value)
+    assert is_busy(PoolTimeoutError("QueuePool limit"))
 
 
 async def test_uniqueness_and_foreign_keys_are_the_databases_own(database):
