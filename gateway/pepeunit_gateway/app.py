@@ -30,7 +30,7 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.device_login import DeviceLogin
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
-from pepeunit_gateway.storage.data_folder import database_url, hold_folder, prepare_folder
+from pepeunit_gateway.storage.data_folder import database_url, hold_folder, make_folder, prepare_folder
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.telemetry import TelemetryStore
 from pepeunit_gateway.storage.upgrade import upgrade
@@ -43,6 +43,7 @@ _GIT_TIMEOUT = 120.0
 _ARCHIVE_CACHE_BYTES = 512 * 1024 * 1024
 _PUBLISH_TIMEOUT = 5.0
 _EXPIRY_INTERVAL = 60.0
+_RESEND_INTERVAL = 3600.0
 _HTTP_SHUTDOWN = 1.0
 
 
@@ -120,8 +121,8 @@ class Gateway:
         Raises:
             StartError: with a message for a person.
         """
+        self._stack.enter_context(hold_folder(make_folder(self._given)))
         settings = self.settings = prepare_folder(self._given, starting=True)
-        self._stack.enter_context(hold_folder(settings.data_dir))
         database = Database(database_url(settings))
         self._stack.push_async_callback(database.close)
         await upgrade(database)
@@ -149,8 +150,10 @@ class Gateway:
         self._spawn("removals", partial(follow_removals, self.broker, removed))
         self._spawn("pipes", partial(_follow_nodes, ingest, nodes))
         self._spawn("outbox", OutboxSender(self.registry.outbox, self._publish, queued).run)
-        poll = RepositoryPoll(self.registry)
+        poll = RepositoryPoll(self.registry, settings.repo_poll_interval, context.clock)
         self._repeat("repositories", settings.repo_poll_interval, poll.run)
+        # for clients in the field, which miss what is sent while they are offline and never ask
+        self._repeat("resend", _RESEND_INTERVAL, partial(self.registry.updates.update_all, again=True))
         self._repeat("expiry", _EXPIRY_INTERVAL, partial(_expire, context))
 
     async def _serve(self, context: Context) -> None:

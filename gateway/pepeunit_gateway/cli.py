@@ -37,6 +37,7 @@ _EXIT_REFUSED = 1
 
 def main(argv: list[str]) -> int:
     """Run the command with `argv` (without the group's name) and return its exit code."""
+    os.umask(0o077)  # the database, its journal and the mirrors are nobody else's
     try:
         app(argv, prog_name="pepeunit gateway")
     except PepeunitError as error:

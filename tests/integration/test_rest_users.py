@@ -108,7 +108,7 @@ async def test_an_admin_blocks_and_unblocks(gateway):
     assert (await admin.patch(f"/users/block/{user.uuid}")).status == 204
     assert (await user.get("/users")).status in (401, 403)
     login = {"credentials": "to-block", "password": PASSWORD}
-    assert (await gateway.nobody.post("/users/auth", login)).status == 403
+    assert (await gateway.nobody.post("/users/auth", login)).status == 401
     assert (await admin.patch(f"/users/unblock/{user.uuid}")).status == 204
     assert (await gateway.nobody.post("/users/auth", login)).status == 200
     assert (await admin.patch("/users/block/00000000-0000-4000-8000-000000000000")).status == 404

@@ -20,6 +20,7 @@ from pepeunit_gateway.firmware.locks import hold_file_lock, try_file_lock
 from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs
 from pepeunit_gateway.firmware.remotes import Credentials, Remote
 from pepeunit_gateway.firmware.urls import RepositoryUrl, check_file, parse_url
+from pepeunit_gateway.topics import parse_uuid
 
 __all__ = ["Commit", "Credentials", "MirrorCache", "SyncResult"]
 
@@ -94,6 +95,11 @@ class MirrorCache:
         except TimeoutError as error:
             raise RepositoryRegistryError("A synchronisation is still running; try again later") from error
         self._published.pop(registry, None)
+
+    def registries(self) -> set[UUID]:
+        """Return the registries that have a mirror."""
+        found = (parse_uuid(folder.stem) for folder in self._root.glob("*.git"))
+        return {uuid for uuid in found if uuid}
 
     async def size(self, registry: UUID) -> int:
         """Return the bytes on disk; 0 when there is no mirror."""

@@ -8,7 +8,9 @@ from pepeunit_gateway.access.cipher import Cipher
 from pepeunit_gateway.firmware.mirrors import Credentials
 from pepeunit_gateway.registry.entities import CredentialStatus
 
-__all__ = ["CredentialSlot", "read_slots", "valid_first", "with_slot", "with_status", "write_slots"]
+__all__ = ["CredentialSlot", "candidates", "read_slots", "with_slot", "with_status", "write_slots"]
+
+_MOST_CANDIDATES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,17 @@ def with_slot(slots: dict[UUID, CredentialSlot], user: UUID, credentials: Creden
 def with_status(
     slots: dict[UUID, CredentialSlot], credentials: Credentials, status: CredentialStatus
 ) -> dict[UUID, CredentialSlot]:
-    """Return the slots after these credentials were tried."""
+    """Return the slots after exactly these credentials were tried; no other slot learns from it."""
     return {
         user: replace(slot, status=status) if slot.credentials == credentials else slot for user, slot in slots.items()
     }
 
 
-def valid_first(slots: dict[UUID, CredentialSlot]) -> Credentials | None:
-    """Return what a job should use: valid credentials, else ones not tried yet, else those that failed last time."""
-    rank = {CredentialStatus.VALID: 0, CredentialStatus.NOT_VERIFIED: 1, CredentialStatus.ERROR: 2}
+def candidates(slots: dict[UUID, CredentialSlot]) -> list[Credentials]:
+    """Return what a job tries in turn, at most four: what worked last time, then what failed, then what is new.
+
+    New credentials come last: nobody can push aside what an owner stored by storing something of their own.
+    """
+    rank = {CredentialStatus.VALID: 0, CredentialStatus.ERROR: 1, CredentialStatus.NOT_VERIFIED: 2}
     ordered = sorted(slots.values(), key=lambda slot: rank[slot.status])
-    return ordered[0].credentials if ordered else None
+    return list(dict.fromkeys(slot.credentials for slot in ordered))[:_MOST_CANDIDATES]

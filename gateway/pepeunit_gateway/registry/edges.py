@@ -42,7 +42,7 @@ class Edges:
         sends = await self._understands(input_uuid)
         async with self._context.act() as act:
             output, target = await load_node(act.connection, output_uuid), await load_node(act.connection, input_uuid)
-            await check_sight(act.connection, agent, units_nodes, output)
+            await check_sight(act.connection, agent, units_nodes, output, acting=True)
             await _check_input_right(act.connection, agent, target)
             _check_types(output, target)
             await _check_room(act, output, units_nodes_edges.c.node_output_uuid)

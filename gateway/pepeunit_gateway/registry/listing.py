@@ -7,9 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pepeunit_gateway.errors import ValidationError
+
 __all__ = ["DEFAULT_LIMIT", "FIRST_PAGE", "OrderBy", "Paging", "fetch_page", "ordered", "search"]
 
 DEFAULT_LIMIT = 100
+_SEARCH_CHARACTERS = 100
+_SEARCH_WORDS = 10
 
 
 class OrderBy(StrEnum):
@@ -29,8 +33,15 @@ FIRST_PAGE = Paging()
 
 
 def search(text: str | None, *columns: ColumnElement[Any]) -> list[ColumnElement[bool]]:
-    """Every word must occur, without regard to case, in at least one column; `%` and `_` mean themselves."""
-    return [or_(*(column.icontains(word, autoescape=True) for column in columns)) for word in (text or "").split()]
+    """Every word must occur, without regard to case, in at least one column; `%` and `_` mean themselves.
+
+    Raises:
+        ValidationError: more than 100 characters or 10 words.
+    """
+    words = (text or "").split()
+    if len(text or "") > _SEARCH_CHARACTERS or len(words) > _SEARCH_WORDS:
+        raise ValidationError(f"search_string may have {_SEARCH_CHARACTERS} characters and {_SEARCH_WORDS} words")
+    return [or_(*(column.icontains(word, autoescape=True) for column in columns)) for word in words]
 
 
 def ordered(column: ColumnElement[Any], order: OrderBy) -> ColumnElement[Any]:

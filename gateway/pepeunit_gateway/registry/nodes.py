@@ -1,9 +1,11 @@
 """UnitNodes: reading, changing, setting an Input. Source: protocol/entities.md 1.5, rest.md 2.7, W1 and W16."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from sqlalchemy import ColumnElement, Row, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,6 +60,7 @@ class Nodes:
     def __init__(self, context: Context, publish: Publish) -> None:
         self._context = context
         self._publish = publish
+        self._setting: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, agent: Agent, uuid: UUID) -> UnitNode:
         """Return one node."""
@@ -129,12 +132,14 @@ class Nodes:
         limit = self._context.settings.max_payload_bytes
         if len(payload) > limit:
             raise UnitNodeError(f"the state has {len(payload)} bytes; the broker takes at most {limit}")
-        await self._publish(node_topic(self._context.settings.domain, uuid, row.topic_name), payload)
-        async with self._context.act() as act:
-            await act.connection.execute(
-                units_nodes.update().where(units_nodes.c.uuid == uuid).values(state=state, last_update_datetime=act.now)
-            )
-            return from_row(UnitNode, await load_node(act.connection, uuid))
+        topic = node_topic(self._context.settings.domain, uuid, row.topic_name)
+        # of two values at once the one that is published last is the one that is stored
+        async with self._setting.setdefault(uuid, asyncio.Lock()):
+            await self._publish(topic, payload)
+            async with self._context.act() as act:
+                values = {"state": state, "last_update_datetime": act.now}
+                await act.connection.execute(units_nodes.update().where(units_nodes.c.uuid == uuid).values(values))
+                return from_row(UnitNode, await load_node(act.connection, uuid))
 
     async def _check_change(self, connection: AsyncConnection, row: Row[Any], values: dict[str, Any]) -> None:
         if "visibility_level" in values:

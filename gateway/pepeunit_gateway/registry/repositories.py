@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+import structlog
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +15,7 @@ from pepeunit_gateway.errors import NoAccessError, NotFoundError, RepositoryRegi
 from pepeunit_gateway.firmware.mirrors import Commit, Credentials
 from pepeunit_gateway.firmware.urls import check_url
 from pepeunit_gateway.registry.constraints import unique
-from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.credentials import CredentialSlot, read_slots, with_slot, write_slots
 from pepeunit_gateway.registry.entities import (
     CredentialStatus,
@@ -25,10 +26,15 @@ from pepeunit_gateway.registry.entities import (
     from_row,
 )
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
-from pepeunit_gateway.registry.syncing import sync_repository
+from pepeunit_gateway.registry.syncing import sync_repository, try_credentials
 from pepeunit_gateway.storage.tables import repos, repository_registry
 
 __all__ = ["NewRepository", "Repositories", "RepositoryFilter", "require_registry_access"]
+
+log = structlog.get_logger(__name__)
+
+_USERNAME_LENGTH = 255
+_TOKEN_LENGTH = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +150,7 @@ class Repositories:
         async with self._context.act() as act:
             row = await _load(act.connection, uuid)
             require_registry_access(self._context, agent, row)
-            interval = self._context.settings.min_interval_sync_repository
-            last = row.sync_last_datetime
-            if last is not None and (act.now - last).total_seconds() < interval:
-                raise RepositoryRegistryError(
-                    f"the repository was synchronised less than {interval:g} s ago; wait a little"
-                )
-            values = {"sync_status": RepositoryStatus.PROCESSING.value, "sync_last_datetime": act.now}
-            await act.connection.execute(
-                repository_registry.update().where(repository_registry.c.uuid == uuid).values(values)
-            )
+            await self._throttle(act, row)
         await sync_repository(self._context, uuid)
 
     async def set_credentials(self, agent: Agent, uuid: UUID, credentials: Credentials) -> None:
@@ -163,6 +160,7 @@ class Repositories:
         async with self._context.act() as act:
             row = await _load(act.connection, uuid)
             _require_private(row)
+            await self._throttle(act, row)
             slots = read_slots(self._context.cipher, row.cipher_credentials_private_repository)
             text = write_slots(self._context.cipher, with_slot(slots, user, credentials))
             await act.connection.execute(
@@ -170,7 +168,7 @@ class Repositories:
                 .where(repository_registry.c.uuid == uuid)
                 .values(cipher_credentials_private_repository=text)
             )
-        await sync_repository(self._context, uuid)
+        await try_credentials(self._context, uuid, credentials)
 
     async def get_credentials(self, agent: Agent, uuid: UUID) -> CredentialSlot | None:
         """Return the caller's own slot."""
@@ -190,7 +188,22 @@ class Repositories:
             if (await act.connection.execute(used)).scalar_one():
                 raise RepositoryRegistryError("Repos still use this repository; delete them first", conflict=True)
             await act.connection.execute(repository_registry.delete().where(repository_registry.c.uuid == uuid))
-        await self._context.mirrors.remove(uuid)
+        try:
+            await self._context.mirrors.remove(uuid)
+        except RepositoryRegistryError as error:  # the row is gone, which is what was asked for; the poll tries again
+            log.warning("repository.mirror.stays", repository=str(uuid), reason=error.message)
+
+    async def _throttle(self, act: Act, row: Row[Any]) -> None:
+        """Let people fetch a registry once in PU_MIN_INTERVAL_SYNC_REPOSITORY (W13)."""
+        interval = self._context.settings.min_interval_sync_repository
+        last = row.sync_last_datetime
+        if last is not None and (act.now - last).total_seconds() < interval:
+            raise RepositoryRegistryError(
+                f"the repository was synchronised less than {interval:g} s ago; wait a little"
+            )
+        table = repository_registry
+        values = {"sync_last_datetime": act.now}
+        await act.connection.execute(table.update().where(table.c.uuid == row.uuid).values(values))
 
     async def _entity(self, row: Row[Any]) -> Repository:
         uuid: UUID = row.uuid
@@ -209,6 +222,8 @@ async def _load(connection: AsyncConnection, uuid: UUID) -> Row[Any]:
 def _check_credentials(credentials: Credentials | None) -> None:
     if credentials is None or not credentials.username or not credentials.pat_token:
         raise RepositoryRegistryError("a private repository needs credentials: username and pat_token, both filled")
+    if len(credentials.username) > _USERNAME_LENGTH or len(credentials.pat_token) > _TOKEN_LENGTH:
+        raise RepositoryRegistryError(f"username may have {_USERNAME_LENGTH} characters, pat_token {_TOKEN_LENGTH}")
 
 
 def _require_private(row: Row[Any]) -> None:

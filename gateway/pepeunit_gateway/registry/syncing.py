@@ -3,64 +3,113 @@
 Source: protocol/firmware.md 7.2, W19 and W20 (the stored credentials are used whoever asks; a failure harms nobody).
 """
 
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
-from pepeunit_gateway.errors import GitRepoError, NotFoundError, RepositoryRegistryError
-from pepeunit_gateway.firmware.mirrors import SyncResult
+from pepeunit_gateway.errors import CipherError, GitRepoError, NotFoundError, RepositoryRegistryError
+from pepeunit_gateway.firmware.mirrors import Credentials, SyncResult
 from pepeunit_gateway.registry.context import Context
-from pepeunit_gateway.registry.credentials import read_slots, valid_first, with_status, write_slots
+from pepeunit_gateway.registry.credentials import candidates, read_slots, with_status, write_slots
 from pepeunit_gateway.registry.entities import CredentialStatus, RepositoryStatus
 from pepeunit_gateway.storage.tables import repository_registry
 
-__all__ = ["sync_repository"]
+__all__ = ["SyncOutcome", "sync_repository", "try_credentials"]
 
 log = structlog.get_logger(__name__)
 
+_ACCESS = "refuses access"
 
-async def sync_repository(context: Context, uuid: UUID) -> bool:
-    """Fetch; return whether a branch or tag changed. A failure is stored in the row and reported as False.
+SyncOutcome = tuple[bool, bool]
+"""Whether the fetch succeeded, and whether a branch or tag changed."""
+
+
+async def sync_repository(context: Context, uuid: UUID) -> SyncOutcome:
+    """Fetch with the stored credentials; a failure is told by the row's `sync_status` and `sync_error`.
 
     Raises:
         NotFoundError: the row has gone.
     """
+    row = await _load(context, uuid)
+    try:
+        stored: list[Credentials | None] = [
+            *candidates(read_slots(context.cipher, row.cipher_credentials_private_repository))
+        ]
+    except CipherError as error:
+        await _record(context, row, None, error.message)
+        return False, False
+    result, problem = None, ""
+    for credentials in stored or [None]:
+        result, problem = await _fetch(context, row, credentials)
+        await _mark(context, uuid, credentials, result, problem)
+        if result or _ACCESS not in problem:
+            break
+    await _record(context, row, result, problem)
+    return result is not None, result is not None and result.changed
+
+
+async def try_credentials(context: Context, uuid: UUID, credentials: Credentials) -> None:
+    """Fetch with just these credentials and note at their slots whether they work.
+
+    A failure says nothing about the repository while others' credentials work, so its status stays.
+    """
+    row = await _load(context, uuid)
+    result, problem = await _fetch(context, row, credentials)
+    await _mark(context, uuid, credentials, result, problem)
+    if result or row.sync_status != RepositoryStatus.UPDATED.value:
+        await _record(context, row, result, problem)
+
+
+async def _load(context: Context, uuid: UUID) -> Row[Any]:
     table = repository_registry
-    query = select(table.c.repository_url, table.c.cipher_credentials_private_repository).where(table.c.uuid == uuid)
+    query = select(
+        table.c.uuid, table.c.repository_url, table.c.sync_status, table.c.cipher_credentials_private_repository
+    ).where(table.c.uuid == uuid)
     async with context.database.read() as connection:
         row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no repository {uuid}")
-    credentials = valid_first(read_slots(context.cipher, row.cipher_credentials_private_repository))
+    return cast("Row[Any]", row)
+
+
+async def _fetch(context: Context, row: Row[Any], credentials: Credentials | None) -> tuple[SyncResult | None, str]:
     try:
-        result = await context.mirrors.sync(uuid, row.repository_url, credentials)
+        return await context.mirrors.sync(row.uuid, row.repository_url, credentials), ""
     except (GitRepoError, RepositoryRegistryError) as error:
-        log.warning("repository.sync.failed", repository=str(uuid), reason=error.message)
-        await _record(context, uuid, None, error.message)
-        return False
-    await _record(context, uuid, result, None)
-    return result.changed
+        return None, error.message
+    except OSError as error:
+        return None, f"the mirror cannot be written: {error.strerror}; check the disk of the gateway"
 
 
-async def _record(context: Context, uuid: UUID, result: SyncResult | None, problem: str | None) -> None:
+async def _mark(
+    context: Context, uuid: UUID, tried: Credentials | None, result: SyncResult | None, problem: str
+) -> None:
+    """Note at the slots that hold exactly `tried` whether it worked; a network failure proves nothing."""
+    if tried is None or not (result or _ACCESS in problem):
+        return
     table = repository_registry
-    status = RepositoryStatus.ERROR if result is None else RepositoryStatus.UPDATED
-    values: dict[str, object] = {"sync_status": status.value, "sync_error": problem}
+    status = CredentialStatus.VALID if result else CredentialStatus.ERROR
     async with context.act() as act:
-        stored = (
-            await act.connection.execute(
-                select(table.c.cipher_credentials_private_repository).where(table.c.uuid == uuid)
-            )
-        ).scalar_one_or_none()
-        slots = read_slots(context.cipher, stored)
-        if used := valid_first(slots):
-            tried = CredentialStatus.VALID if result else CredentialStatus.ERROR
-            if result or (problem and "credentials" in problem.lower()):
-                values["cipher_credentials_private_repository"] = write_slots(
-                    context.cipher, with_status(slots, used, tried)
-                )
-        if result:
-            values["local_repository_size"] = result.size
+        query = select(table.c.cipher_credentials_private_repository).where(table.c.uuid == uuid)
+        slots = read_slots(context.cipher, (await act.connection.execute(query)).scalar_one_or_none())
+        marked = with_status(slots, tried, status)
+        if marked != slots:
+            values = {"cipher_credentials_private_repository": write_slots(context.cipher, marked)}
+            await act.connection.execute(table.update().where(table.c.uuid == uuid).values(values))
+
+
+async def _record(context: Context, row: Row[Any], result: SyncResult | None, problem: str | None) -> None:
+    table = repository_registry
+    status = RepositoryStatus.UPDATED if result else RepositoryStatus.ERROR
+    values: dict[str, object] = {"sync_status": status.value, "sync_error": problem or None}
+    if result:
+        values["local_repository_size"] = result.size
+    async with context.act() as act:
         values["sync_last_datetime"] = act.now
-        await act.connection.execute(table.update().where(table.c.uuid == uuid).values(values))
+        written = await act.connection.execute(table.update().where(table.c.uuid == row.uuid).values(values))
+    if not written.rowcount:  # deleted while it was fetched: what the fetch left goes too
+        await context.mirrors.remove(row.uuid)
+    elif not result and row.sync_status != status.value:
+        log.warning("repository.sync.failed", repository=str(row.uuid), reason=problem)

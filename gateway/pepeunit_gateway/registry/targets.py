@@ -15,7 +15,7 @@ from pepeunit_gateway.firmware.schema import SchemaExample, parse_schema_example
 from pepeunit_gateway.firmware.versions import RepoRule, Target, UnitRule, resolve
 from pepeunit_gateway.storage.tables import repos, units
 
-__all__ = ["load_unit", "read_examples", "repo_rule", "select_units", "target_of", "unit_rule"]
+__all__ = ["load_unit", "read_examples", "repo_rule", "select_units", "target_of", "unchanged", "unit_rule"]
 
 _REPO_COLUMNS = (
     repos.c.repository_registry_uuid,
@@ -26,6 +26,19 @@ _REPO_COLUMNS = (
     repos.c.default_commit,
     repos.c.visibility_level.label("repo_visibility_level"),
 )
+
+_DECIDING = (
+    "repository_registry_uuid",
+    "default_branch",
+    "is_auto_update_repo",
+    "is_compilable_repo",
+    "is_only_tag_update",
+    "default_commit",
+    "is_auto_update_from_repo_unit",
+    "repo_branch",
+    "repo_commit",
+)
+"""The columns that decide about a target."""
 
 
 def select_units() -> Select[Any]:
@@ -43,6 +56,20 @@ async def load_unit(connection: AsyncConnection, uuid: UUID) -> Row[Any]:
     if row is None:
         raise NotFoundError(f"there is no unit {uuid}")
     return row
+
+
+async def unchanged(connection: AsyncConnection, seen: Row[Any], target: Target) -> Row[Any] | None:
+    """Return the row of `seen` as it is now, or None if its target may be another one by now.
+
+    A target is resolved before the transaction that uses it, because git answers; in between the unit may have been
+    deleted, moved to another version, or synchronised by somebody who knows a newer commit.
+    """
+    row: Row[Any] | None = (await connection.execute(select_units().where(units.c.uuid == seen.uuid))).one_or_none()
+    if row is None:
+        return None
+    before, now = seen._mapping, row._mapping  # noqa: SLF001 - SQLAlchemy's documented access to the columns
+    same = all(before[name] == now[name] for name in _DECIDING)
+    return row if same and row.synced_commit in (seen.synced_commit, target.commit) else None
 
 
 def repo_rule(row: Row[Any]) -> RepoRule:

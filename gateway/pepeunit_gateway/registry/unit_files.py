@@ -27,7 +27,7 @@ from pepeunit_gateway.registry.entities import LogLevel, Page, UnitLog
 from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, OrderBy, Paging
 from pepeunit_gateway.registry.node_sync import sync_nodes
 from pepeunit_gateway.registry.outbox import queue_command
-from pepeunit_gateway.registry.targets import load_unit, read_examples, target_of
+from pepeunit_gateway.registry.targets import load_unit, read_examples, target_of, unchanged
 from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
 from pepeunit_gateway.topics import BackendTopicCommand, node_topic
@@ -67,7 +67,9 @@ class UnitFiles:
         async with self._context.act() as act:
             row = await load_unit(act.connection, uuid)  # of two changes at once none is lost
             stored = self._stored(row)
-            kept = check_typed(example, self._generated(row, example, stored), {**stored, **typed})
+            generated = self._generated(row, example, stored)
+            _check_kinds(generated, typed)
+            kept = check_typed(example, generated, {**stored, **typed})
             await self._store(act, uuid, {**{key: stored[key] for key in _KEYS}, **kept})
 
     async def reset_env(self, agent: Agent, uuid: UUID) -> None:
@@ -120,6 +122,7 @@ class UnitFiles:
         example, _ = await self._synced(row, target)
         if command.topic_name in example.input_base_topic:
             async with self._context.act() as act:
+                await load_unit(act.connection, uuid)  # it may be gone by now
                 await queue_command(act, self._context.settings.domain, uuid, command)
 
     async def logs(
@@ -153,7 +156,12 @@ class UnitFiles:
         if row.synced_commit != target.commit:
             pipe = self._context.settings.ff_datapipe_default_last_value_enable
             async with self._context.act() as act:
-                await sync_nodes(act, row, example, target.commit, default_pipe=pipe)
+                fresh = await unchanged(act.connection, row, target)
+                if fresh is not None:
+                    await sync_nodes(act, fresh, example, target.commit, default_pipe=pipe)
+                else:
+                    await load_unit(act.connection, row.uuid)
+                    raise UnitError("the unit was changed meanwhile; ask again", conflict=True)
         return example, env
 
     def _stored(self, row: Row[Any]) -> dict[str, JSON]:
@@ -217,10 +225,29 @@ async def _links(connection: AsyncConnection, unit: UUID, domain: str) -> list[N
 
 
 def _parse_object(text: str) -> dict[str, JSON]:
+    """Read what was typed; everything that a device could not read back is refused.
+
+    Raises:
+        CustomJSONDecodeError: not JSON, too deep, or a number or text that JSON cannot carry.
+        UnitError: not an object.
+    """
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise CustomJSONDecodeError(f"env_json_string is not JSON: {error}") from None
+        value = json.loads(text, parse_constant=_refuse)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise CustomJSONDecodeError(f"env_json_string is not usable JSON: {reason}") from None
     if not isinstance(value, dict):
         raise UnitError("env_json_string must be a JSON object")
     return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _check_kinds(generated: Mapping[str, JSON], typed: Mapping[str, JSON]) -> None:
+    """A typed value of a generated key has the generated one's type: devices rely on it."""
+    for key in typed.keys() & generated.keys():
+        if type(typed[key]) is not type(generated[key]):
+            raise UnitError(f"{key} must be of the JSON type of its generated value, {type(generated[key]).__name__}")

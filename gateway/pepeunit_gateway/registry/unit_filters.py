@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import ColumnElement, Select, exists, select
 
 from pepeunit_gateway.access.agents import VisibilityLevel
 from pepeunit_gateway.registry.entities import UnitNodeType
@@ -50,8 +50,8 @@ def _node_conditions(wanted: UnitFilter) -> list[Any]:
     return conditions
 
 
-def units_query(wanted: UnitFilter) -> Select[Any]:
-    """Select the units; with nodes asked for, only units that have such a node."""
+def units_query(wanted: UnitFilter, seen: ColumnElement[bool]) -> Select[Any]:
+    """Select the units; with nodes asked for, only units that have such a node, of those that `seen` lets through."""
     query = select_units().where(*search(wanted.search_string, units.c.name))
     repos_wanted = [*wanted.repos_uuids, *([wanted.repo_uuid] if wanted.repo_uuid else [])]
     if wanted.uuids:
@@ -64,7 +64,7 @@ def units_query(wanted: UnitFilter) -> Select[Any]:
         query = query.where(units.c.is_auto_update_from_repo_unit == wanted.is_auto_update_from_repo_unit)
     if wanted.is_include_output_unit_nodes:
         own = units_nodes.c.unit_uuid == units.c.uuid
-        query = query.where(exists(select(units_nodes.c.uuid).where(own, *_node_conditions(wanted))))
+        query = query.where(exists(select(units_nodes.c.uuid).where(own, seen, *_node_conditions(wanted))))
     return query.order_by(
         ordered(units.c.create_datetime, wanted.order_by_create_date),
         ordered(units.c.last_update_datetime, wanted.order_by_last_update),

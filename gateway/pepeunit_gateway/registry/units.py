@@ -98,12 +98,13 @@ class Units:
 
     async def page(self, agent: Agent, wanted: UnitFilter) -> Page[Unit]:
         """Return a page of the units that the caller may see, with their nodes where asked for."""
-        query = units_query(wanted).where(visible(agent, units, wanted.visibility_level))
+        seen = visible(agent, units_nodes, None)
+        query = units_query(wanted, seen).where(visible(agent, units, wanted.visibility_level))
         async with self._context.database.read() as connection:
             count, rows = await fetch_page(connection, query, wanted.paging)
             nodes: dict[UUID, list[UnitNode]] = {}
             if wanted.is_include_output_unit_nodes and rows:
-                found = nodes_query(wanted, [row.uuid for row in rows]).where(visible(agent, units_nodes, None))
+                found = nodes_query(wanted, [row.uuid for row in rows]).where(seen)
                 for row in (await connection.execute(found)).all():
                     nodes.setdefault(row.unit_uuid, []).append(from_row(UnitNode, row))
         return Page(count, [to_unit(row, nodes.get(row.uuid, [])) for row in rows])
@@ -196,7 +197,7 @@ async def _checked_repo(connection: AsyncConnection, agent: Agent, new: NewUnit)
     repo: Row[Any] | None = (await connection.execute(query)).one_or_none()
     if repo is None:
         raise NotFoundError(f"there is no Repo {new.repo_uuid}")
-    await check_sight(connection, agent, repos, repo)
+    await check_sight(connection, agent, repos, repo, acting=True)
     check_child_visibility(VisibilityLevel(repo.visibility_level), new.visibility_level)
     rule = UnitRule(new.is_auto_update_from_repo_unit, new.repo_branch, new.repo_commit)
     _check_rule(rule, new.target_firmware_platform, is_compilable=repo.is_compilable_repo)

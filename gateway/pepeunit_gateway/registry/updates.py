@@ -10,22 +10,30 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, or_, select
+from sqlalchemy import ColumnElement, Row, or_, select
 
-from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, GitRepoError, UpdateError
+from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, GitRepoError, UnitError, UpdateError
 from pepeunit_gateway.firmware.schema import SchemaExample
 from pepeunit_gateway.firmware.versions import Target, resolve
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus
 from pepeunit_gateway.registry.node_sync import sync_nodes
 from pepeunit_gateway.registry.outbox import queue_command
-from pepeunit_gateway.registry.targets import load_unit, read_examples, repo_rule, select_units, target_of
+from pepeunit_gateway.registry.targets import (
+    load_unit,
+    read_examples,
+    repo_rule,
+    select_units,
+    target_of,
+    unchanged,
+)
 from pepeunit_gateway.storage.tables import repos, units
 from pepeunit_gateway.topics import BackendTopicCommand
 
 __all__ = ["Updates"]
 
 _CHUNK = 100
+_PENDING = (FirmwareUpdateStatus.REQUEST_SENT.value, FirmwareUpdateStatus.ERROR.value)
 
 log = structlog.get_logger(__name__)
 
@@ -36,16 +44,22 @@ class Updates:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def update_all(self) -> None:
-        """Look at every auto-updating Repo; a failing one is logged and harms no other."""
-        query = select(repos.c.uuid).where(repos.c.is_auto_update_repo)
+    async def update_all(self, *, again: bool = False) -> None:
+        """Look at every auto-updating Repo; a failing one is logged and harms no other (W21)."""
+        await self._update(repos.c.is_auto_update_repo, again=again)
+
+    async def update_registry(self, registry: UUID) -> None:
+        """Look at the auto-updating Repos of one registry, whose branches or tags have moved."""
+        await self._update(repos.c.is_auto_update_repo & (repos.c.repository_registry_uuid == registry), again=False)
+
+    async def _update(self, which: ColumnElement[bool], *, again: bool) -> None:
         async with self._context.database.read() as connection:
-            uuids = list((await connection.execute(query)).scalars())
+            uuids = list((await connection.execute(select(repos.c.uuid).where(which))).scalars())
         for uuid in uuids:
             try:
-                await self.update_repo(uuid)
-            except ApiError as error:
-                log.warning("repo.update.failed", repo=str(uuid), reason=error.message)
+                await self.update_repo(uuid, again=again)
+            except Exception:  # the root of one Repo's turn: logged once with its context, and on to the next
+                log.exception("repo.update.failed", repo=str(uuid))
 
     async def update_repo(self, uuid: UUID, *, again: bool = False) -> None:
         """Bring the auto-updating units of a Repo to its target.
@@ -53,117 +67,136 @@ class Updates:
         Units that were commanded to this target already are left alone, unless `again`: then all that do not report it
         are commanded once more. A version that does not exist or cannot be used is noted at the units.
         """
-        stale = select_units().where(units.c.repo_uuid == uuid, units.c.is_auto_update_from_repo_unit)
         async with self._context.database.read() as connection:
             repo = (await connection.execute(select(repos).where(repos.c.uuid == uuid))).one_or_none()
-            if repo is None or not self._context.mirrors.exists(repo.repository_registry_uuid):
-                return
+        if repo is None or not self._context.mirrors.exists(repo.repository_registry_uuid):
+            return
         try:
             target = await resolve(self._context.mirrors, repo.repository_registry_uuid, repo_rule(repo), None)
-            reported = units.c.current_commit_version.is_distinct_from(target.commit)
-            moved = units.c.synced_commit.is_distinct_from(target.commit)
-            stale = stale.where(or_(moved, reported) if again else moved)
-            async with self._context.database.read() as connection:
-                rows = (await connection.execute(stale)).all()
+            rows = await self._stale(uuid, target, again=again)
             if not rows:
                 return
             example, _ = await read_examples(self._context.mirrors, repo.repository_registry_uuid, target.commit)
         except (GitRepoError, CustomJSONDecodeError) as error:
             await self._note_failure(uuid, error)
             return
+        count = 0
         for start in range(0, len(rows), _CHUNK):
-            await self._command_chunk(rows[start : start + _CHUNK], example, target)
-        log.info("repo.update.commanded", repo=str(uuid), commit=target.commit, units=len(rows))
+            count += await self._command_chunk(rows[start : start + _CHUNK], example, target)
+        if count:
+            log.info("repo.update.commanded", repo=str(uuid), commit=target.commit, units=count)
 
     async def update_unit(self, uuid: UUID, *, force: bool = False) -> Target:
         """Synchronise one unit's nodes with its target and command it if it runs something else.
 
         Raises:
             GitRepoError, CustomJSONDecodeError: the target cannot be used; nothing was changed.
+            UnitError: the unit was changed meanwhile (409).
         """
         async with self._context.database.read() as connection:
-            row = await load_unit(connection, uuid)
-        target = await target_of(self._context.mirrors, row)
-        example, _ = await read_examples(self._context.mirrors, row.repository_registry_uuid, target.commit)
+            seen = await load_unit(connection, uuid)
+        target = await target_of(self._context.mirrors, seen)
+        example, _ = await read_examples(self._context.mirrors, seen.repository_registry_uuid, target.commit)
         async with self._context.act() as act:
+            row = await unchanged(act.connection, seen, target)
+            if row is None:
+                await load_unit(act.connection, uuid)
+                raise UnitError("the unit was changed meanwhile; try again", conflict=True)
             await self.apply(act, row, example, target, force=force)
         return target
 
     async def apply(
         self, act: Act, row: Row[Any], example: SchemaExample, target: Target, *, force: bool = False
-    ) -> None:
-        """The same inside the caller's transaction; `row` is of `select_units`."""
+    ) -> bool:
+        """The same inside the caller's transaction; tells whether the unit was commanded.
+
+        `row` is of `select_units`, read in this transaction.
+        """
         if row.synced_commit != target.commit:
             pipe = self._context.settings.ff_datapipe_default_last_value_enable
             await sync_nodes(act, row, example, target.commit, default_pipe=pipe)
         if row.current_commit_version == target.commit and not force:
-            return
+            return False
         if BackendTopicCommand.UPDATE.topic_name not in example.input_base_topic:
-            return
+            return False
         domain = self._context.settings.domain
         await queue_command(act, domain, row.uuid, BackendTopicCommand.UPDATE, commit=target.commit)
-        await act.connection.execute(
-            units.update()
-            .where(units.c.uuid == row.uuid)
-            .values(
-                firmware_update_status=FirmwareUpdateStatus.REQUEST_SENT.value,
-                firmware_update_error=None,
-                last_firmware_update_datetime=act.now,
-            )
-        )
+        values = {
+            "firmware_update_status": FirmwareUpdateStatus.REQUEST_SENT.value,
+            "firmware_update_error": None,
+            "last_firmware_update_datetime": act.now,
+        }
+        await act.connection.execute(units.update().where(units.c.uuid == row.uuid).values(values))
+        return True
 
     async def judge(self, uuid: UUID, commit: str | None) -> None:
-        """Compare what a unit with a pending update reports with its target (protocol/broker.md 6.4)."""
+        """Compare what a unit reports with its target (protocol/broker.md 6.4).
+
+        A unit that got there after all is a success, however late; one that did not, 2 x PU_STATE_SEND_INTERVAL after
+        the command, is an error. What was commanded meanwhile is judged by a later report.
+        """
         async with self._context.database.read() as connection:
             row = (await connection.execute(select_units().where(units.c.uuid == uuid))).one_or_none()
-        if row is None or row.firmware_update_status != FirmwareUpdateStatus.REQUEST_SENT.value:
+        if row is None or row.firmware_update_status not in _PENDING:
             return
         try:
             target = await target_of(self._context.mirrors, row)
         except GitRepoError as error:
-            await self._conclude(uuid, FirmwareUpdateStatus.ERROR, error.detail)
+            if row.firmware_update_error != error.detail:
+                await self._conclude(row, FirmwareUpdateStatus.ERROR, error.detail)
             return
         deadline = timedelta(seconds=2 * self._context.settings.state_send_interval)
         asked = row.last_firmware_update_datetime
         if commit == target.commit:
-            await self._conclude(uuid, FirmwareUpdateStatus.SUCCESS, None)
+            await self._conclude(row, FirmwareUpdateStatus.SUCCESS, None)
         elif asked is not None and self._context.clock() - asked > deadline:
-            text = (
-                f"the unit still reports {commit or 'no version'}, {int(deadline.total_seconds())} s after the command"
-            )
-            await self._conclude(uuid, FirmwareUpdateStatus.ERROR, UpdateError(text).detail)
+            waited = int(deadline.total_seconds())
+            text = f"the unit still reports {commit or 'no version'}, {waited} s after the command"
+            await self._conclude(row, FirmwareUpdateStatus.ERROR, UpdateError(text).detail)
 
-    async def _command_chunk(self, rows: Sequence[Row[Any]], example: SchemaExample, target: Target) -> None:
-        async with self._context.act() as act:
-            for row in rows:
-                await self.apply(act, row, example, target)
+    async def _stale(self, repo: UUID, target: Target, *, again: bool) -> Sequence[Row[Any]]:
+        moved = units.c.synced_commit.is_distinct_from(target.commit)
+        reported = units.c.current_commit_version != target.commit  # a unit that never reported is not waiting
+        query = select_units().where(units.c.repo_uuid == repo, units.c.is_auto_update_from_repo_unit)
+        async with self._context.database.read() as connection:
+            return list((await connection.execute(query.where(or_(moved, reported) if again else moved))).all())
 
-    async def _conclude(self, uuid: UUID, status: FirmwareUpdateStatus, error: str | None) -> None:
+    async def _command_chunk(self, rows: Sequence[Row[Any]], example: SchemaExample, target: Target) -> int:
+        """Command one transaction's worth of units; those that changed meanwhile wait for the next look."""
+        count = 0
         async with self._context.act() as act:
-            await act.connection.execute(
-                units.update()
-                .where(units.c.uuid == uuid)
-                .values(
-                    firmware_update_status=status.value,
-                    firmware_update_error=error,
-                    last_firmware_update_datetime=None,
-                )
-            )
-        log.info("unit.update.concluded", unit=str(uuid), status=status.value)
+            for seen in rows:
+                row = await unchanged(act.connection, seen, target)
+                if row is not None:
+                    count += await self.apply(act, row, example, target)
+        return count
+
+    async def _conclude(self, row: Row[Any], status: FirmwareUpdateStatus, error: str | None) -> None:
+        """Write the verdict about the command that was judged, not about one that came meanwhile."""
+        values = {
+            "firmware_update_status": status.value,
+            "firmware_update_error": error,
+            "last_firmware_update_datetime": None,
+        }
+        same = units.c.last_firmware_update_datetime.is_not_distinct_from(row.last_firmware_update_datetime)
+        judged = (units.c.uuid == row.uuid) & same & (units.c.firmware_update_status == row.firmware_update_status)
+        async with self._context.act() as act:
+            written = await act.connection.execute(units.update().where(judged).values(values))
+        if written.rowcount:
+            log.info("unit.update.concluded", unit=str(row.uuid), status=status.value)
 
     async def _note_failure(self, repo_uuid: UUID, error: ApiError) -> None:
         """Tell the auto-updating units why they do not move; written and logged once, not at every look."""
-        same = units.c.firmware_update_error == error.detail
         concerned = (units.c.repo_uuid == repo_uuid) & units.c.is_auto_update_from_repo_unit
+        news = concerned & units.c.firmware_update_error.is_distinct_from(error.detail)
         values = {
             "firmware_update_status": FirmwareUpdateStatus.ERROR.value,
             "firmware_update_error": error.detail,
             "last_firmware_update_datetime": None,
         }
-        news = select(units.c.uuid).where(concerned, or_(units.c.firmware_update_error.is_(None), ~same)).limit(1)
         async with self._context.database.read() as connection:
-            if (await connection.execute(news)).first() is None:
+            if (await connection.execute(select(units.c.uuid).where(news).limit(1))).first() is None:
                 return
         async with self._context.act() as act:
-            await act.connection.execute(units.update().where(concerned).values(values))
-        log.warning("repo.update.failed", repo=str(repo_uuid), reason=error.message)
+            await act.connection.execute(units.update().where(news).values(values))
+        log.warning("repo.update.refused", repo=str(repo_uuid), reason=error.message)

@@ -1,10 +1,10 @@
 """Users. Source: protocol/entities.md 1.1, protocol/rest.md 2.3, decisions.md 4, 16 and 17."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
@@ -14,7 +14,7 @@ from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, UserStatu
 from pepeunit_gateway.access.passwords import hash_password, verify_password
 from pepeunit_gateway.access.rules import require_admin, require_user
 from pepeunit_gateway.access.tokens import user_token
-from pepeunit_gateway.errors import NoAccessError, NotFoundError, UnauthorizedError, UserError
+from pepeunit_gateway.errors import NotFoundError, TooManyRequestsError, UnauthorizedError, UserError
 from pepeunit_gateway.registry.changes import UNSET, Unset
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
@@ -26,6 +26,10 @@ from pepeunit_gateway.storage.tables import users
 __all__ = ["UserFilter", "Users"]
 
 _HASHERS = 2
+_MOST_WAITING = 16
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Users:
         self._context = context
         # one hash takes 64 MiB and tens of milliseconds: never more than a few at a time
         self._hashers = asyncio.Semaphore(_HASHERS)
+        self._waiting = 0
 
     async def register(self, agent: Agent, login: str, password: str) -> User:
         """Create a User: by an Admin, or by anyone where PU_REGISTRATION=open (then the first is Admin)."""
@@ -77,23 +82,20 @@ class Users:
             return (await connection.execute(query)).scalar_one() > 0
 
     async def login(self, credentials: str, password: str) -> str:
-        """Return a token. Unknown user and wrong password cannot be told apart.
+        """Return a token. Unknown user, wrong password and blocked user cannot be told apart (decisions.md 4).
 
         Raises:
-            UnauthorizedError: the pair is wrong.
-            NoAccessError: the user is blocked.
+            UnauthorizedError: the pair is wrong, or the user is blocked.
+            TooManyRequestsError: too many logins at once.
         """
         query = select(users.c.uuid, users.c.hashed_password, users.c.status, users.c.token_generation).where(
             users.c.login == credentials
         )
         async with self._context.database.read() as connection:
             row = (await connection.execute(query)).one_or_none()
-        async with self._hashers:
-            right = await asyncio.to_thread(verify_password, password, row.hashed_password if row else None)
-        if row is None or not right:
+        right = await self._hashing(verify_password, password, row.hashed_password if row else None)
+        if row is None or not right or row.status == UserStatus.BLOCKED:
             raise UnauthorizedError("login or password is wrong")
-        if row.status == UserStatus.BLOCKED:
-            raise NoAccessError("User is blocked")
         return user_token(
             row.uuid,
             secret=self._context.secret,
@@ -161,8 +163,18 @@ class Users:
             await act.connection.execute(users.update().where(users.c.uuid == uuid).values(values))
 
     async def _hash(self, password: str) -> str:
-        async with self._hashers:
-            return await asyncio.to_thread(hash_password, password)
+        return await self._hashing(hash_password, password)
+
+    async def _hashing(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one hash in a thread, in turn; who finds 16 waiting is sent away."""
+        if self._waiting >= _MOST_WAITING:
+            raise TooManyRequestsError("too many logins at once; try again in a moment", retry_after=1)
+        self._waiting += 1
+        try:
+            async with self._hashers:
+                return await asyncio.to_thread(act, *args, **kwargs)
+        finally:
+            self._waiting -= 1
 
 
 async def _nobody_yet(connection: AsyncConnection) -> bool:

@@ -4,13 +4,14 @@ Source: protocol/security.md 4.2 and 4.4, decisions.md 1, 2 and 16.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, Table, exists, false, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pepeunit_gateway.access.agents import Agent, AgentType, VisibilityLevel
+from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
 from pepeunit_gateway.access.rules import may_see
 from pepeunit_gateway.errors import NoAccessError, UnauthorizedError
 from pepeunit_gateway.storage.tables import permissions, repos, units, units_nodes, units_nodes_edges
@@ -60,13 +61,20 @@ def visible(agent: Agent, table: Table, levels: Sequence[VisibilityLevel] | None
     return wanted & or_(open_levels, mine, _permitted(agent, table))
 
 
-async def check_sight(connection: AsyncConnection, agent: Agent, table: Table, row: Any) -> None:
+async def check_sight(
+    connection: AsyncConnection, agent: Agent, table: Table, row: Any, *, acting: bool = False
+) -> None:
     """Refuse an agent that may not see the entity in `row`.
+
+    With `acting` the agent wants to make something of it, a unit of a Repo or an edge of an Output: being an Admin, who
+    only reads, counts for nothing then (decisions.md 16).
 
     Raises:
         UnauthorizedError: there is no token and the entity is not Public.
         NoAccessError: the agent may not see it.
     """
+    if acting and agent.is_admin:
+        agent = replace(agent, role=UserRole.USER)
     level = VisibilityLevel(row.visibility_level)
     if may_see(agent, visibility=level, creator_uuid=row.creator_uuid, permitted=False):
         return

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,12 @@ from sqlalchemy.engine import URL, make_url
 from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.settings import Settings
 
-__all__ = ["database_url", "hold_folder", "local_address", "prepare_folder"]
+__all__ = ["database_url", "hold_folder", "local_address", "make_folder", "prepare_folder"]
 
 _SECRETS = "secrets.json"
 _ADDRESSES = "addresses.json"
 _LOCK = "gateway.lock"
+_SECRETS_LOCK = "secrets.lock"
 
 log = structlog.get_logger(__name__)
 
@@ -37,28 +39,44 @@ def database_url(settings: Settings) -> URL:
     return URL.create("sqlite+aiosqlite", database=path)
 
 
-def prepare_folder(settings: Settings, *, starting: bool) -> Settings:
-    """Make the folder (mode 0700) and return the settings with secrets and addresses filled in.
-
-    What was generated or derived at the first start is read back at every later one. Addresses are kept, and compared
-    with what the machine has, only when the gateway is `starting`: a command of the operator may have other settings.
+def make_folder(settings: Settings) -> Path:
+    """Make the data folder (mode 0700) if it is missing, and see that it can be written.
 
     Raises:
-        StartError: the folder cannot be made or written.
+        StartError: it cannot.
     """
     folder = settings.data_dir.absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = folder / f".probe-{os.getpid()}"
-        probe.touch(mode=0o600)
-        probe.unlink()
-        filled = settings.model_copy(update={"data_dir": folder})
-        return _with_addresses(_with_secrets(filled), starting=starting)
+        descriptor, probe = tempfile.mkstemp(prefix=".probe-", dir=folder)
+        os.close(descriptor)
+        Path(probe).unlink()
     except OSError as error:
         raise StartError(
             f"The data folder {folder} cannot be written by user {_user_name()}: {error.strerror}. "
             f"Set PU_DATA_DIR to a folder of your own, or give this one to that user: chown -R {_user_name()} {folder}"
         ) from error
+    return folder
+
+
+def prepare_folder(settings: Settings, *, starting: bool) -> Settings:
+    """Make the folder if it is missing and return the settings with secrets and addresses filled in.
+
+    What was generated or derived at the first start is read back at every later one. Addresses are kept, and compared
+    with what the machine has, only when the gateway is `starting` and holds the folder: a command of the operator may
+    have other settings.
+
+    Raises:
+        StartError: the folder cannot be made or written, or what is kept in it is damaged.
+    """
+    folder = make_folder(settings)
+    filled = settings.model_copy(update={"data_dir": folder})
+    try:
+        with _lock(folder / _SECRETS_LOCK):
+            filled = _with_secrets(filled)
+        return _with_addresses(filled, starting=starting)
+    except OSError as error:
+        raise StartError(f"The data folder {folder} cannot be used: {error}. Check the files in it.") from error
 
 
 @contextmanager
@@ -83,6 +101,14 @@ def hold_folder(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold a short lock between processes: two that start on an empty folder make one set of secrets."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _user_name() -> str:
     return os.environ.get("USER") or str(os.geteuid())
 
@@ -100,14 +126,18 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    """Replace the file at once; nobody else may read it."""
-    new = path.with_suffix(".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Replace the file at once and for good; nobody else may read it."""
+    descriptor, new = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
     with os.fdopen(descriptor, "w") as file:
         json.dump(values, file, indent=4)
         file.flush()
         os.fsync(file.fileno())
-    new.replace(path)
+    Path(new).replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _with_secrets(settings: Settings) -> Settings:

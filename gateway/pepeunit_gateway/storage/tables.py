@@ -328,4 +328,5 @@ outbox = Table(
     _created(),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_datetime", UtcDateTime, nullable=False, index=True),
+    sqlite_autoincrement=True,  # an id is never given twice: a sender may still hold that of a replaced command
 )

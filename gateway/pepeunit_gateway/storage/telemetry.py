@@ -170,7 +170,7 @@ class TelemetryStore:
         """Write all of `batch` in one transaction, or nothing.
 
         Returns:
-            The units of `batch.states` whose update was asked for and is not confirmed yet.
+            The units of `batch.states` whose update was asked for or failed, and is not confirmed yet.
         """
         async with self._database.write() as connection:
             for statement, rows in _statements(batch):
@@ -257,7 +257,8 @@ def _sorted(query: Select[Any], columns: Iterable[ColumnElement[Any]], *, ascend
 async def _awaited(connection: AsyncConnection, unit_uuids: Sequence[UUID]) -> list[Awaited]:
     found: list[Awaited] = []
     query = select(units.c.uuid, units.c.current_commit_version).where(
-        units.c.firmware_update_status == "RequestSent", units.c.uuid.in_(bindparam("units", expanding=True))
+        units.c.firmware_update_status.in_(("RequestSent", "Error")),
+        units.c.uuid.in_(bindparam("units", expanding=True)),
     )
     for start in range(0, len(unit_uuids), _IN_LIST):
         rows = await connection.execute(query, {"units": unit_uuids[start : start + _IN_LIST]})

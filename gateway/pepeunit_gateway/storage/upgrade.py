@@ -4,7 +4,7 @@ Alembic is imported only when there is something to do: a warm start stays quick
 it up first; a schema that is newer than this program is refused, because an older program would damage it.
 """
 
-import shutil
+import asyncio
 from pathlib import Path
 
 import structlog
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from pepeunit_gateway.errors import StartError
+from pepeunit_gateway.storage.backup import back_up
 from pepeunit_gateway.storage.database import Database
 
 __all__ = ["SCHEMA_REVISION", "upgrade"]
@@ -43,19 +44,18 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _back_up(database: Database, revision: str) -> None:
-    path = database.url.database
-    if path and Path(path).exists():
-        copy = Path(f"{path}.before-{SCHEMA_REVISION}")
-        shutil.copy2(path, copy)
-        log.info("storage.backup.written", path=str(copy), revision=revision)
+async def _keep_copy(database: Database, revision: str) -> None:
+    path = Path(database.url.database or "")
+    copy = path.with_name(f"{path.name}.before-{SCHEMA_REVISION}")
+    await asyncio.to_thread(back_up, path, copy)
+    log.info("storage.backup.written", path=str(copy), revision=revision)
 
 
 async def upgrade(database: Database) -> None:
     """Create or upgrade the tables.
 
     Raises:
-        StartError: the database cannot be opened, or its schema is newer than this program.
+        StartError: the database cannot be opened or backed up, or its schema is newer than this program.
     """
     try:
         async with database.read() as connection:
@@ -70,7 +70,7 @@ async def upgrade(database: Database) -> None:
             f"({SCHEMA_REVISION}). Start the newer version of Pepeunit, or restore a backup."
         )
     if revision is not None:
-        _back_up(database, revision)
+        await _keep_copy(database, revision)
     async with database.write() as connection:
         await connection.run_sync(_migrate)
     log.info("storage.schema.ready", revision=SCHEMA_REVISION)

@@ -8,8 +8,8 @@ from pepeunit_gateway.access.cipher import Cipher
 from pepeunit_gateway.firmware.mirrors import Credentials
 from pepeunit_gateway.registry.credentials import (
     CredentialSlot,
+    candidates,
     read_slots,
-    valid_first,
     with_slot,
     with_status,
     write_slots,
@@ -39,16 +39,30 @@ def test_new_credentials_are_not_verified_and_leave_other_users_alone():
     assert {user: slot.status for user, slot in slots.items()} == {ALICE: "NotVerified", BOB: "Valid"}
 
 
-def test_a_job_takes_what_worked_before_what_was_not_tried_before_what_failed():
+def test_a_job_takes_what_worked_then_what_failed_then_what_is_new():
+    """New credentials push nobody's aside: a stranger's garbage is tried last."""
     slots = with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND)
-    assert valid_first(slots) == FIRST
+    assert candidates(slots) == [FIRST, SECOND]
     slots = with_status(slots, SECOND, CredentialStatus.VALID)
-    assert valid_first(slots) == SECOND
+    assert candidates(slots) == [SECOND, FIRST]
     slots = with_status(slots, SECOND, CredentialStatus.ERROR)
-    assert valid_first(slots) == FIRST
+    assert candidates(slots) == [SECOND, FIRST]
     slots = with_status(slots, FIRST, CredentialStatus.ERROR)
-    assert valid_first(slots) in (FIRST, SECOND)
-    assert valid_first({}) is None
+    assert set(candidates(slots)) == {FIRST, SECOND}
+    assert candidates({}) == []
+
+
+def test_a_job_never_tries_more_than_four():
+    slots = {}
+    for number in range(9):
+        slots = with_slot(slots, UUID(int=number), Credentials("user", f"token-{number}"))
+    assert len(candidates(slots)) == 4
+
+
+def test_only_the_slots_that_hold_what_was_tried_learn_from_it():
+    slots = with_slot(with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND), UUID(int=3), FIRST)
+    marked = with_status(slots, FIRST, CredentialStatus.VALID)
+    assert [slot.status.value for slot in marked.values()] == ["Valid", "NotVerified", "Valid"]
 
 
 def test_a_token_shows_in_no_repr():

@@ -232,6 +232,7 @@ def upgrade() -> None:
         sa.Column("next_attempt_datetime", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(["unit_uuid"], ["units.uuid"], name=op.f("fk_outbox_unit_uuid"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_outbox_next_attempt_datetime"), "outbox", ["next_attempt_datetime"], unique=False)
     op.create_index(op.f("ix_outbox_unit_uuid"), "outbox", ["unit_uuid"], unique=False)

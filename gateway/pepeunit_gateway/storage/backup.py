@@ -1,0 +1,58 @@
+"""A copy of an SQLite database that is complete while others use it, what its write-ahead log holds included."""
+
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from pepeunit_gateway.errors import StartError
+
+__all__ = ["back_up"]
+
+_LOCK_TIMEOUT = 10.0
+
+
+def back_up(source: Path, copy: Path) -> None:
+    """Write `source` as it is at one moment to `copy`: one file, mode 0600, there completely or not at all.
+
+    An older `copy` is replaced. Blocks for as long as the disk needs.
+
+    Raises:
+        StartError: it cannot be read or written; nothing was changed.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f"{copy.name}.", dir=copy.parent)
+        os.close(descriptor)
+        try:
+            _copy(source, name)
+            _sync(name)
+            Path(name).replace(copy)
+            _sync(copy.parent)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except (OSError, sqlite3.Error) as error:
+        raise StartError(
+            f"The database {source} cannot be backed up to {copy} before its upgrade: {error}. "
+            f"Nothing was changed; see to it that {copy.parent} is writable and the disk has room for a second copy, "
+            "then start again."
+        ) from error
+
+
+def _copy(source: Path, target: str) -> None:
+    with (
+        closing(sqlite3.connect(source, timeout=_LOCK_TIMEOUT)) as old,
+        closing(sqlite3.connect(target, timeout=_LOCK_TIMEOUT)) as new,
+    ):
+        old.backup(new)
+        new.execute(
+            "PRAGMA journal_mode=DELETE"
+        )  # the mode is copied too; a file that is moved about has no log beside it
+
+
+def _sync(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
