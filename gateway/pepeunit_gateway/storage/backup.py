@@ -40,14 +40,13 @@ def back_up(source: Path, copy: Path) -> None:
 
 
 def _copy(source: Path, target: str) -> None:
+    existing = f"{source.absolute().as_uri()}?mode=rw"  # a source that is missing is not made
     with (
-        closing(sqlite3.connect(source, timeout=_LOCK_TIMEOUT)) as old,
+        closing(sqlite3.connect(existing, timeout=_LOCK_TIMEOUT, uri=True)) as old,
         closing(sqlite3.connect(target, timeout=_LOCK_TIMEOUT)) as new,
     ):
         old.backup(new)
-        new.execute(
-            "PRAGMA journal_mode=DELETE"
-        )  # the mode is copied too; a file that is moved about has no log beside it
+        new.execute("PRAGMA journal_mode=DELETE")  # the mode is copied too; a copy has no log beside it
 
 
 def _sync(path: str | Path) -> None:

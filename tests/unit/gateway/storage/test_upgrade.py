@@ -1,5 +1,7 @@
 """Migrations: the schema they make is the schema that the program expects."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine import URL
 
@@ -125,6 +128,35 @@ async def test_a_newer_schema_is_refused(database):
     async with database.write() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StartError, match="newer than this program"):
+        await upgrade(database)
+
+
+async def _become_older(database, monkeypatch):
+    """Let the database be of a known revision before the first one that there is."""
+    await upgrade(database)
+    async with database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    monkeypatch.setattr(module, "_KNOWN_REVISIONS", ("0000", "0001"))
+
+
+async def test_an_older_database_is_backed_up_before_anything_is_done_to_it(database, monkeypatch):
+    await _become_older(database, monkeypatch)
+    with pytest.raises(CommandError, match="0000"):  # Alembic, which knows of no such revision, comes afterwards
+        await upgrade(database)
+    with closing(sqlite3.connect(f"{database.url.database}.before-0001")) as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0000",)]
+
+
+@pytest.fixture
+def no_room_for_a_backup(tmp_path):
+    """A folder where the copy would go."""
+    (tmp_path / "x.sqlite3.before-0001").mkdir()
+
+
+@pytest.mark.usefixtures("no_room_for_a_backup")
+async def test_without_a_backup_there_is_no_upgrade(database, monkeypatch):
+    await _become_older(database, monkeypatch)
+    with pytest.raises(StartError, match="cannot be backed up"):
         await upgrade(database)
 
 
