@@ -13,10 +13,13 @@ from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware.jsonfile import JSON, load_object
 from pepeunit_gateway.topics import BackendTopicCommand, DestinationTopicType, base_topic, node_topic
 
-__all__ = ["TOPIC_SYMBOLS", "NodeLink", "SchemaExample", "build_schema", "parse_schema_example"]
+__all__ = ["MAX_NAMES", "TOPIC_SYMBOLS", "NodeLink", "SchemaExample", "build_schema", "parse_schema_example"]
 
 SCHEMA_EXAMPLE = "schema_example.json"
 TOPIC_SYMBOLS = string.ascii_letters + string.digits + "/_-"
+MAX_NAMES = 256
+"""Names of one list: each becomes a node of every unit, within one transaction."""
+
 _MAX_NAME = 65_435
 _BASE_NAMES = {
     # `reset` is listed by programs in the field; nobody sends it (decisions.md 7).
@@ -49,7 +52,8 @@ def parse_schema_example(data: bytes | None, *, symbols: str = TOPIC_SYMBOLS) ->
     """Read and check schema_example.json; `symbols` is the setting PU_AVAILABLE_TOPIC_SYMBOLS.
 
     Raises:
-        GitRepoError: the file is missing, lacks a key, or a name breaks a rule; the message quotes the name.
+        GitRepoError: the file is missing, lacks a key, a list holds more than MAX_NAMES names, or a name breaks a
+            rule; the message quotes the name.
         CustomJSONDecodeError: it is not JSON; the message gives the line.
     """
     document = load_object(data, SCHEMA_EXAMPLE)
@@ -99,6 +103,11 @@ def _names(document: Mapping[str, JSON], key: str, symbols: str) -> tuple[str, .
     value = document[key]
     if not isinstance(value, list):
         raise GitRepoError(f"{SCHEMA_EXAMPLE}: {key} must be a list of names")
+    if len(value) > MAX_NAMES:
+        raise GitRepoError(
+            f"{SCHEMA_EXAMPLE}: {key} holds {len(value)} names, at most {MAX_NAMES} are possible; "
+            "remove some, or send several values in one topic as JSON"
+        )
     names: dict[str, None] = {}
     for name in value:
         if not isinstance(name, str):

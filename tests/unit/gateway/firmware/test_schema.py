@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 
 from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError
-from pepeunit_gateway.firmware.schema import NodeLink, SchemaExample, build_schema, parse_schema_example
+from pepeunit_gateway.firmware.schema import MAX_NAMES, NodeLink, SchemaExample, build_schema, parse_schema_example
 
 UNIT = UUID(int=1)
 DOCUMENT = {
@@ -37,6 +37,8 @@ REFUSED = [
     ({"input_topic": ["ж"]}, "PU_AVAILABLE_TOPIC_SYMBOLS"),
     ({"input_topic": ["x" * 65_435]}, "65435 characters"),
     ({"output_topic": ["a", "b", "a"]}, "'a' twice"),
+    ({"output_topic": [f"n{n}" for n in range(MAX_NAMES + 1)]}, "holds 257 names, at most 256 are possible; remove"),
+    ({"input_topic": ["same"] * 100_000}, "holds 100000 names"),
     ({"input_base_topic": ["set_fan/pepeunit"]}, "may hold only update/pepeunit"),
     ({"output_base_topic": ["update/pepeunit"]}, "may hold only state/pepeunit"),
 ]
@@ -52,6 +54,11 @@ def test_a_broken_rule_is_told(changes, hint):
 
 def test_the_longest_name_passes():
     assert parse(input_topic=["x" * 65_434]).input_topic
+
+
+def test_the_longest_list_passes():
+    names = [f"n{n}" for n in range(MAX_NAMES)]
+    assert parse(input_topic=names, output_topic=names).output_topic == tuple(names)
 
 
 @pytest.mark.parametrize("key", DOCUMENT)
