@@ -35,7 +35,7 @@ class _Dispatcher:
         self._encoder: TypeAdapter[Any] | None = None
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        if self._endpoint.route.token is Token.REQUIRED and TOKEN_HEADER not in request.headers:
+        if self._endpoint.route.token is Token.REQUIRED and not request.headers.get(TOKEN_HEADER):
             raise UnauthorizedError(f"this needs a token; send it in the header {TOKEN_HEADER}")
         arguments: dict[str, Any] = {name: await provide(request) for name, provide in self._needs}
         self._take_path(request, arguments)

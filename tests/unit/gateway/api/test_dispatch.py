@@ -146,12 +146,18 @@ async def test_a_body_above_the_limit_is_refused_announced_or_not(client):
         assert body["detail"] == "413: 2: Payload Too Large: the body may have at most 262144 bytes"
 
 
-async def test_no_token_where_one_is_needed_is_401_before_the_body_is_read(client):
-    async with client.post(BASE, data=b"{") as answer:
+@pytest.mark.parametrize("headers", [{}, {"x-auth-token": ""}, {"x-auth-token": "  "}], ids=["none", "empty", "blank"])
+async def test_no_token_where_one_is_needed_is_401_before_anything_else_is_read(client, headers):
+    async with client.post(BASE, data=b"{", headers=headers) as answer:
         body = await answer.json()
     assert answer.status == 401
     assert body["detail"].startswith("401: 1: No Access: ")
     assert "WWW-Authenticate" in answer.headers
+
+
+async def test_an_empty_token_where_none_is_needed_is_none(client):
+    async with client.get(f"{BASE}/{KNOWN}", headers={"x-auth-token": ""}) as answer:
+        assert (answer.status, (await answer.json())["name"]) == (200, "Bot")
 
 
 async def test_a_wrong_token_is_401_also_where_none_is_needed(client):
