@@ -4,9 +4,10 @@
     RequestError            the same form for what HTTP itself refuses: 404, 405, 408, 413, ...
     pydantic                422, detail is a list of {type, loc, msg}; inputs are never repeated, they may be secrets
     broken JSON             422 with code 9
+    a busy database         503: others held it for as long as we wait; one line in the log
     anything else           logged once with the request's id, 500 with that id
 
-Every answer carries X-Request-ID; 429 carries Retry-After, 401 WWW-Authenticate.
+Every answer carries X-Request-ID; 429 and 503 carry Retry-After, 401 WWW-Authenticate.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,9 +19,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 from pydantic import ValidationError as PydanticError
 from pydantic_core import to_json
+from sqlalchemy.exc import SQLAlchemyError
 
 from pepeunit_gateway.api.models import PAGING_ERROR
 from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, TooManyRequestsError
+from pepeunit_gateway.storage.database import is_busy
 
 __all__ = [
     "REQUEST_ID_HEADER",
@@ -36,6 +39,9 @@ REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 log = structlog.get_logger(__name__)
+
+_BUSY_RETRY = 5
+"""Seconds after which a client may try again; whoever held the database did so for longer than a request needs."""
 
 _PREFIXES = {
     404: "Not Found",
@@ -108,6 +114,12 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     return _answer(error.status, RequestError(error.status, message).detail, kept)
 
 
+def _busy(request: web.Request, error: SQLAlchemyError) -> web.Response:
+    log.warning("api.database.busy", method=request.method, path=request.path, error=type(error).__name__)
+    refusal = RequestError(503, f"the database is busy; try again in {_BUSY_RETRY} seconds")
+    return _answer(refusal.status, refusal.detail, {"Retry-After": str(_BUSY_RETRY)})
+
+
 async def _guarded(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]], request_id: str
 ) -> web.StreamResponse:
@@ -119,7 +131,9 @@ async def _guarded(
         return _answer(web.HTTPUnprocessableEntity.status_code, error.detail)
     except web.HTTPException as error:
         return _http_error(request, error)
-    except Exception:  # the root of a request: log once, answer, go on
+    except Exception as error:  # the root of a request: log once, answer, go on
+        if isinstance(error, SQLAlchemyError) and is_busy(error):
+            return _busy(request, error)
         log.exception("api.request.failed", method=request.method, path=request.path)
         return _answer(500, f"500: 0: Internal Server Error: request {request_id}")
 

@@ -6,7 +6,7 @@ Beside its good answer every operation documents the failures that follow from i
     404         its path names an entity
     400         it has a body, which may be cut; 408 and 413 too
     422         it has a path parameter, a query or a body
-    500         always
+    500, 503    always
     and what its declaration adds (`errors=`), e.g. 409 for a name that is taken, 405 for a part that is off, 429
 """
 
@@ -26,6 +26,7 @@ __all__ = ["build_document"]
 
 _REF = "#/components/schemas/{model}"
 _SCHEME = "token"
+_RETRIED = {429, 503}
 _DESCRIPTIONS = {
     200: "Done",
     201: "Created",
@@ -41,6 +42,7 @@ _DESCRIPTIONS = {
     422: "The input is not valid",
     429: "Too many failures; wait as Retry-After says",
     500: "A fault of the gateway; its log has more under the request's id",
+    503: "The database is busy; wait as Retry-After says",
 }
 
 _ERROR_SCHEMAS: dict[str, Any] = {
@@ -125,7 +127,7 @@ def _request_body(endpoint: Endpoint, components: dict[str, Any]) -> dict[str, A
 
 def _failures(endpoint: Endpoint) -> list[int]:
     has_body = endpoint.body is not None or endpoint.upload is not None
-    statuses = {500} | endpoint.route.errors
+    statuses = {500, 503} | endpoint.route.errors
     if endpoint.route.token is not Token.NONE:
         statuses |= {401, 403}
     if UUID in endpoint.path_params.values():
@@ -140,7 +142,7 @@ def _failures(endpoint: Endpoint) -> list[int]:
 def _headers(status: int, *, digest: bool) -> dict[str, Any]:
     text = {"schema": {"type": "string"}}
     headers: dict[str, Any] = {REQUEST_ID_HEADER: text}
-    if status == 429:  # noqa: PLR2004 - Too Many Requests
+    if status in _RETRIED:
         headers["Retry-After"] = {"schema": {"type": "integer"}}
     if digest:
         headers["Repr-Digest"] = text

@@ -29,11 +29,16 @@ def test_statuses_follow_from_the_signature(document):
     def statuses(method, path):
         return set(document["paths"][path][method]["responses"])
 
-    assert statuses("get", "/things") == {"200", "401", "403", "422", "500"}
-    assert statuses("get", "/things/{uuid}") == {"200", "401", "403", "404", "422", "500"}
-    assert statuses("post", "/things") == {"201", "400", "401", "403", "408", "409", "413", "422", "429", "500"}
-    assert statuses("delete", "/things/{uuid}") == {"204", "404", "422", "500"}
-    assert statuses("get", "/things/log_list/") == {"200", "500"}
+    assert statuses("get", "/things") == {"200", "401", "403", "422", "500", "503"}
+    assert statuses("get", "/things/{uuid}") == {"200", "401", "403", "404", "422", "500", "503"}
+    assert statuses("post", "/things") == {"201", "400", "401", "403", "408", "409", "413", "422", "429", "500", "503"}
+    assert statuses("delete", "/things/{uuid}") == {"204", "404", "422", "500", "503"}
+    assert statuses("get", "/things/log_list/") == {"200", "500", "503"}
+
+
+def test_what_may_be_tried_again_says_when(document):
+    responses = document["paths"]["/things"]["post"]["responses"]
+    assert {status for status, answer in responses.items() if "Retry-After" in answer["headers"]} == {"429", "503"}
 
 
 def test_security_follows_from_the_token(document):
