@@ -114,8 +114,10 @@ def test_an_occupied_port_is_one_clear_message_and_nothing_stays_behind(tmp_path
 def test_a_second_gateway_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_path):
     with GatewayProcess(tmp_path) as first:
         first.wait_until_started()
-        with GatewayProcess(tmp_path) as second:
+        kept = (tmp_path / "data" / "addresses.json").read_text()
+        with GatewayProcess(tmp_path, PU_DOMAIN="other.example:9", PU_MQTT_HOST="other.example") as second:
             assert second.process.wait(30) == 1
+        assert (tmp_path / "data" / "addresses.json").read_text() == kept
         assert f"process {first.process.pid}" in second.errors[-1]
         assert first.answers("/readyz") == 200
         assert first.stop() == 0

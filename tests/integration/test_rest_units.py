@@ -130,6 +130,27 @@ async def test_env_that_is_no_object_is_refused(here, unit, text, code):
     assert reply.detail.startswith(f"422: {code}: ")
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"SPEED": NaN}', 9),
+        ('{"SPEED": -Infinity}', 9),
+        ('{"SPEED": 1e999}', 9),
+        ('{"PLACE": "\\ud800"}', 9),
+        ('{"SPEED": ' + "[" * 100_000 + "]" * 100_000 + "}", 9),
+        ('{"PU_SECRET_KEY": null}', 7),
+        ('{"PU_MQTT_PORT": "1883"}', 7),
+    ],
+    ids=["nan", "infinity", "too large", "surrogate", "depth", "null key", "text port"],
+)
+async def test_env_that_no_device_could_read_back_is_refused_and_changes_nothing(here, unit, text, code):
+    path = f"/units/env/{unit['uuid']}"
+    before = (await here.alice.get(path)).body
+    reply = await here.alice.patch(path, {"env_json_string": text})
+    assert (reply.status, reply.detail.startswith(f"422: {code}: ")) == (422, True), reply.body
+    assert (await here.alice.get(path)).body == before
+
+
 async def test_schema_names_the_units_own_topics(here, unit):
     schema = (await here.alice.get(f"/units/get_current_schema/{unit['uuid']}")).body
     nodes = await nodes_of(here.alice, unit["uuid"])

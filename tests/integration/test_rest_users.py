@@ -1,5 +1,7 @@
 """Users over HTTP, on a real gateway."""
 
+import asyncio
+
 import pytest
 import pytest_asyncio
 
@@ -132,3 +134,14 @@ async def test_where_registration_is_open_the_first_user_is_admin_and_a_token_is
         assert (first["role"], second["role"]) == ("Admin", "User")
         user = await gateway.login("second", second["uuid"])
         assert (await user.post("/users", {"login": "third", "password": PASSWORD})).status == 403
+
+
+async def test_logins_that_find_too_many_waiting_are_sent_away_and_the_others_are_answered(gateway):
+    await gateway.user("patient")
+    wrong = {"credentials": "patient", "password": "not-the-password"}
+    replies = await asyncio.gather(*(gateway.nobody.post("/users/auth", wrong) for _ in range(40)))
+    assert {reply.status for reply in replies} == {401, 429}
+    refused = [reply for reply in replies if reply.status == 429]
+    assert {reply.headers["Retry-After"] for reply in refused} == {"1"}
+    assert refused[0].detail.startswith("429: 17: ")
+    await gateway.login("patient", "")

@@ -118,3 +118,31 @@ def test_two_gateways_never_share_a_folder(tmp_path):
         pass
     with hold_folder(tmp_path):
         assert (tmp_path / "gateway.lock").read_text() == str(os.getpid())
+
+
+def test_many_that_start_on_an_empty_folder_at_once_make_one_set_of_secrets(tmp_path):
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from pepeunit_gateway.settings import read_settings\n"
+        "from pepeunit_gateway.storage.data_folder import prepare_folder\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "settings = prepare_folder(read_settings({'PU_DATA_DIR': sys.argv[1]}, Path('/')), starting=False)\n"
+        "print(settings.secret_key.get_secret_value(), settings.encrypt_key.get_secret_value())\n"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "data")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert len({process.communicate(timeout=60)[0] for process in processes}) == 1
+    assert [process.returncode for process in processes] == [0] * 4

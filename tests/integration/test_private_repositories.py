@@ -1,0 +1,120 @@
+"""Credentials of private repositories: each user's own, and nobody's opens the door for another."""
+
+import asyncio
+import threading
+from uuid import UUID
+
+import pytest
+
+from pepeunit_gateway.registry.syncing import sync_repository
+from tests.support.gateway import Api, GatewayUnderTest
+from tests.support.git_server import GitServer
+from tests.support.sample_program import sample_tree
+
+GOOD = {"username": "reader", "pat_token": "good-token"}
+GARBAGE = {"username": "x", "pat_token": "garbage"}
+
+
+class Private:
+    """Alice's private repository on a server that asks for credentials; Bob is a stranger."""
+
+    def __init__(self, git: GitServer, gateway: GatewayUnderTest, alice: Api, bob: Api, uuid: str) -> None:
+        self.git, self.gateway, self.alice, self.bob, self.uuid = git, gateway, alice, bob, uuid
+
+    async def slot(self, user: Api) -> str | None:
+        body = (await user.get(f"/repository_registry/get_credentials/{self.uuid}")).body
+        return body and body["status"]
+
+    async def store(self, user: Api, credentials: dict[str, str]) -> int:
+        return (await user.patch(f"/repository_registry/set_credentials/{self.uuid}", credentials)).status
+
+    async def reads(self, user: Api) -> int:
+        path = f"/repository_registry/branch_commits/{self.uuid}"
+        return (await user.get(path, {"repo_branch": "main"})).status
+
+    async def sync_status(self) -> str:
+        return (await self.alice.get(f"/repository_registry/{self.uuid}")).body["sync_status"]
+
+
+@pytest.fixture
+async def private(tmp_path):
+    with GitServer(tmp_path / "git", credentials=(GOOD["username"], GOOD["pat_token"])) as git:
+        sample_tree(git, tmp_path / "work")
+        async with GatewayUnderTest(tmp_path / "data", repo_poll_interval=3600) as gateway:
+            alice, bob = await gateway.user("alice"), await gateway.user("bobby")
+            body = {
+                "platform": "Git",
+                "repository_url": git.url("sample"),
+                "is_public_repository": False,
+                "credentials": GOOD,
+            }
+            made = await alice.made("/repository_registry", body)
+            assert made["sync_status"] == "Updated", made
+            yield Private(git, gateway, alice, bob, made["uuid"])
+
+
+async def test_what_worked_is_valid_and_opens_the_repository_to_its_owner_only(private):
+    assert (await private.slot(private.alice), await private.slot(private.bob)) == ("Valid", None)
+    assert (await private.reads(private.alice), await private.reads(private.bob)) == (200, 403)
+
+
+async def test_another_users_good_credentials_are_tried_and_open_it_to_them(private):
+    assert await private.store(private.bob, GOOD) == 204
+    assert (await private.slot(private.bob), await private.reads(private.bob)) == ("Valid", 200)
+
+
+async def test_garbage_is_tried_and_harms_nobody(private):
+    assert await private.store(private.bob, GARBAGE) == 204
+    assert (await private.slot(private.bob), await private.reads(private.bob)) == ("Error", 403)
+    assert (await private.slot(private.alice), await private.sync_status()) == ("Valid", "Updated")
+    await sync_repository(private.gateway.registry.context, UUID(private.uuid))
+    assert (await private.slot(private.alice), await private.sync_status()) == ("Valid", "Updated")
+
+
+async def test_garbage_that_is_stored_while_the_owners_credentials_are_tried_learns_nothing_from_them(private):
+    private.git.fault.status = 403
+    await private.alice.patch(f"/repository_registry/update_local_repository/{private.uuid}")
+    assert await private.slot(private.alice) == "Error"
+    private.git.fault.status = None
+    release = private.git.fault.release = threading.Event()
+    private.git.fault.arrived.clear()
+    poll = asyncio.create_task(sync_repository(private.gateway.registry.context, UUID(private.uuid)))
+    assert await asyncio.to_thread(private.git.fault.arrived.wait, 10)
+    storing = asyncio.create_task(private.store(private.bob, GARBAGE))
+
+    async def stored() -> str | None:
+        return await private.slot(private.bob)
+
+    async with asyncio.timeout(10):
+        while await stored() is None:
+            pass
+    release.set()
+    private.git.fault.release = None
+    await poll
+    assert await storing == 204
+    assert (await private.slot(private.bob), await private.reads(private.bob)) == ("Error", 403)
+    assert await private.slot(private.alice) == "Valid"
+
+
+async def test_credentials_that_could_fill_the_row_are_refused(private):
+    for field, size in (("username", 256), ("pat_token", 1025)):
+        assert await private.store(private.bob, {**GOOD, field: "x" * size}) == 422
+    assert await private.slot(private.bob) is None
+
+
+async def test_people_fetch_a_registry_not_more_often_than_the_interval_says(tmp_path):
+    """W13, whichever route asks for the fetch."""
+    with GitServer(tmp_path / "git", credentials=(GOOD["username"], GOOD["pat_token"])) as git:
+        sample_tree(git, tmp_path / "work")
+        async with GatewayUnderTest(tmp_path / "data", min_interval_sync_repository=3600.0) as gateway:
+            alice = await gateway.user("alice")
+            body = {
+                "platform": "Git",
+                "repository_url": git.url("sample"),
+                "is_public_repository": False,
+                "credentials": GOOD,
+            }
+            uuid = (await alice.made("/repository_registry", body))["uuid"]
+            for path, sent in (("set_credentials", GOOD), ("update_local_repository", None)):
+                reply = await alice.patch(f"/repository_registry/{path}/{uuid}", sent)
+                assert (reply.status, "wait a little" in reply.detail) == (422, True)
