@@ -6,13 +6,15 @@ is derived or generated at the first start and kept in the data folder with mode
 """
 
 import os
+import re
 from collections.abc import Mapping
+from contextvars import ContextVar
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pepeunit_gateway.errors import SettingsError
@@ -22,10 +24,43 @@ __all__ = ["Settings", "read_settings", "unknown_variables"]
 _PREFIX = "PU_"
 
 
+_HOST = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
+_MAX_PORT = 65_535
+_working_folder: ContextVar[Path] = ContextVar("working_folder")
+"""What relative paths are relative to while `read_settings` works; the current folder otherwise."""
+
+
 def _default_data_dir() -> Path:
-    """The XDG data folder (decisions.md 23); `make run` sets PU_DATA_DIR to ./data instead."""
-    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser() / "pepeunit"
+    """The XDG data folder (decisions.md 23), a relative one counts as unset; `make run` sets PU_DATA_DIR instead."""
+    base = Path(os.environ.get("XDG_DATA_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.local/share")) / "pepeunit"
+
+
+def _absolute(path: Path) -> Path:
+    """Return the path with `~` replaced, absolute: parts of the gateway work in other folders, git among them."""
+    try:
+        expanded = path.expanduser()
+    except RuntimeError:
+        raise ValueError("begins with the home folder of a user who has none; write the whole path") from None
+    return expanded if expanded.is_absolute() else _working_folder.get(Path()).absolute() / expanded
+
+
+def _absolute_folders(folders: str) -> str:
+    return os.pathsep.join(str(_absolute(Path(part))) for part in folders.split(os.pathsep) if part)
+
+
+def _is_host(text: str) -> bool:
+    """Tell whether it is an IP address or could be a host's name."""
+    try:
+        ip_address(text)
+    except ValueError:
+        last = text.rpartition(".")[2]
+        return _HOST.fullmatch(text) is not None and not last.isdigit()  # or it is an address with a mistake in it
+    return True
+
+
+_Folder = Annotated[Path, AfterValidator(_absolute)]
+_Folders = Annotated[str, AfterValidator(_absolute_folders)]
 
 
 class Settings(BaseSettings):
@@ -34,14 +69,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     # Where things lie and listen
-    data_dir: Path = Field(default_factory=_default_data_dir)
-    save_repo_path: Path | None = None
+    data_dir: _Folder = Field(default_factory=_default_data_dir, validate_default=True)
+    save_repo_path: _Folder | None = None
     http_host: str = "127.0.0.1"
     http_port: int = Field(8080, ge=1, le=65535)
     mqtt_listen_host: str = ""
     mqtt_port: int = Field(1883, ge=1, le=65535)
     mqtt_host: str = ""
-    domain: str = Field("", pattern=r"^[A-Za-z0-9.\-]*(:[0-9]{1,5})?$")
+    domain: str = ""
     secure: bool | None = None
     app_prefix: str = Field("/pepeunit", pattern=r"^(/[A-Za-z0-9_.-]+)*$")
     api_v1_prefix: str = Field("/api/v1", pattern=r"^(/[A-Za-z0-9_.-]+)*$")
@@ -64,7 +99,7 @@ class Settings(BaseSettings):
 
     # Git
     git_allow_private: bool = False
-    git_allow_file: str = ""
+    git_allow_file: _Folders = ""
     repo_poll_interval: float = Field(60.0, ge=1.0, le=86_400.0)
     min_interval_sync_repository: float = Field(10.0, ge=0.0)
     max_external_repo_size: int = Field(50, ge=1)
@@ -112,12 +147,48 @@ class Settings(BaseSettings):
             raise ValueError("must have at least 32 characters")
         return value
 
+    @field_validator("domain")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, colon, port = value.partition(":")
+        good_port = not colon or (port.isascii() and port.isdecimal() and 1 <= int(port[:6]) <= _MAX_PORT)
+        if value and not (good_port and _is_host(host) and "_" not in host):
+            raise ValueError(
+                "must be a host, or host:port with a port from 1 to 65535, like devices.example.org:8080; "
+                "no scheme, path or spaces"
+            )
+        return value
+
+    @field_validator("mqtt_host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if value and not _is_host(value):
+            raise ValueError(
+                "must be a host name or an IP address alone, like broker.example.org: no scheme, spaces or brackets, "
+                "and the port stands in PU_MQTT_PORT"
+            )
+        return value
+
+    @field_validator("sqlalchemy_database_url")
+    @classmethod
+    def _file_of_sqlite(cls, value: SecretStr) -> SecretStr:
+        scheme, _, rest = value.get_secret_value().partition("://")
+        if scheme.partition("+")[0] != "sqlite":
+            return value  # _parts_that_exist says what to do
+        host, _, path = rest.partition("/")
+        if host or not path or path.endswith("/") or path.startswith((":memory:", "file:", "?")):
+            raise ValueError(
+                "must name a file, like sqlite:////srv/pepeunit.sqlite3; a database in memory would be empty after "
+                "every start. Unset it to use the file in PU_DATA_DIR"
+            )
+        return value
+
     @model_validator(mode="after")
     def _parts_that_exist(self) -> Self:
         if self.broker != "mosquitto":
             raise ValueError("PU_BROKER=emqx is not available yet; unset PU_BROKER to use the managed mosquitto")
         url = self.sqlalchemy_database_url.get_secret_value()
-        if url and urlsplit(url).scheme.split("+")[0] != "sqlite":
+        if url and url.partition("://")[0].partition("+")[0] != "sqlite":
             raise ValueError(
                 "PU_SQLALCHEMY_DATABASE_URL: only SQLite is available yet; unset it to use the file in PU_DATA_DIR"
             )
@@ -182,7 +253,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def read_settings(environ: Mapping[str, str], folder: Path) -> Settings:
-    """Read and check all variables at once.
+    """Read and check all variables at once; relative paths among them lie in `folder`.
 
     Raises:
         SettingsError: names every wrong variable in one message, never its value.
@@ -190,10 +261,13 @@ def read_settings(environ: Mapping[str, str], folder: Path) -> Settings:
     values: dict[str, Any] = {
         name.removeprefix(_PREFIX).lower(): value for name, value in _collect(environ, folder).items()
     }
+    relative_to = _working_folder.set(folder)
     try:
         return Settings(**values)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+    finally:
+        _working_folder.reset(relative_to)
 
 
 def unknown_variables(environ: Mapping[str, str], folder: Path) -> list[str]:
