@@ -155,9 +155,13 @@ class Runtime:
         self._end(RESTART_EXIT_CODE)
 
     async def _bring_env(self) -> None:
-        self._device.env = await self._device.updates.fetch_env()
+        device = self._device
+        domain = device.env.text("PU_DOMAIN")
+        device.env = await device.updates.fetch_env()
         self._log.info("env.json was updated")
         self._session.reconnect_if_moved()
+        if device.env.text("PU_DOMAIN") != domain:
+            self._schema.request()  # it is the first level of every topic
 
     async def _bring_schema(self) -> None:
         async with self._schema_turn:

@@ -48,7 +48,7 @@ class Duty:
                     text = _reason(error)
                     if text != told:
                         told = text
-                        self._log.error(self._name + " failed: " + text)
+                        self._log.warning(self._name + " failed, it will be tried again: " + text)
                     wait = getattr(error, "retry_after", 0) * 1000
                     await self._pause(failures, wait)
                     failures += 1

@@ -316,6 +316,17 @@ async def test_env_update_never_moves_the_installed_commit_s4(bench):
     assert bench.installed()["commit"] == NEXT
 
 
+async def test_another_domain_in_env_json_brings_the_topics_that_begin_with_it(bench):
+    bench.server.json(SCHEMA, schema())
+    bench.server.json(ENV, {**bench.env, "PU_DOMAIN": f"localhost:{bench.server.port}"})
+    async with running(bench.unit):
+        await bench.server.until(lambda: SCHEMA in bench.server.paths())
+        await bench.command("env_update")
+        await bench.server.until(lambda: bench.server.paths().count(SCHEMA) == 2)
+        assert bench.server.paths().index(ENV) < len(bench.server.paths()) - 1
+        assert bench.server.calls[-1].headers["Host"].startswith("localhost:")
+
+
 async def test_the_env_of_another_unit_is_refused_s1(bench):
     bench.server.json(ENV, {**bench.env, "PU_AUTH_TOKEN": token("99999999-9999-4999-8999-999999999999")})
     before = contents(bench.directory)
@@ -342,10 +353,12 @@ async def test_a_new_broker_or_token_is_used_at_once_s21(bench, tmp_path):
 async def test_schema_update_subscribes_to_the_new_and_leaves_the_gone_topics_s20(bench):
     added = f"{DOMAIN}/55555555-5555-4555-8555-555555555555"
     new = schema(input_topic={"fan/pepeunit": [node("fan/pepeunit"), added]})
+    bench.server.json(SCHEMA, schema())  # asked for at the connection
     bench.server.json(SCHEMA, new)
     seen = asyncio.Queue()
     bench.unit.on_input("fan/pepeunit")(seen.put)
     async with running(bench.unit):
+        await bench.server.until(lambda: SCHEMA in bench.server.paths())
         await bench.command("schema_update")
         await bench.broker.until(lambda: added in bench.broker.subscribed and bench.broker.unsubscribed)
         assert set(bench.broker.unsubscribed) == {f"{DOMAIN}/{NODES['linked']}", node("light/pepeunit")}
