@@ -1,0 +1,5 @@
+"""Does nothing of its own."""
+
+from pepeunit import Unit
+
+Unit().run()
