@@ -76,6 +76,28 @@ async def test_an_empty_repository_has_no_branches(repository):
         repository.mirrors.head(registry, "main")
 
 
+@pytest.mark.parametrize("body", [b"", b"<!doctype html><title>Sign in</title>", b"<html>\n<p>Sign in\n"])
+async def test_a_page_is_not_taken_for_an_empty_repository(repository, body):
+    """Git falls back to what a plain file server would offer, and finds no branches there."""
+    repository.server.fault = Fault(status=200, headers={"Content-Type": "text/html"}, body=body)
+    with pytest.raises(RepositoryRegistryError, match=r"not as a git server does|no git repository at this URL"):
+        await repository.sync()
+    assert not repository.mirrors.exists(repository.registry)
+    assert repository.leftovers() == set()
+    repository.server.fault = Fault()
+    assert (await repository.sync()).changed
+
+
+async def test_a_page_does_not_take_the_place_of_a_mirror_that_outgrew_its_limit(repository):
+    await repository.sync()
+    (repository.mirror / "objects" / "junk").write_bytes(noise(200_000))
+    repository.server.fault = Fault(status=200, headers={"Content-Type": "text/html"}, body=b"<html>")
+    with pytest.raises(RepositoryRegistryError, match="announces no branches any more; the last good copy stays"):
+        await repository.sync(repository.cache(max_size=150_000))
+    assert await repository.main_py() == b"print('one')\n"
+    assert repository.leftovers() == set()
+
+
 async def test_w34_every_branch_is_listed_whatever_its_name(repository):
     for name in ("1.x", "Dev", "HEAD", "feature/a"):
         repository.tree.git("update-ref", f"refs/heads/{name}", "HEAD")

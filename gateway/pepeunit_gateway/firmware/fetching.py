@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _FETCH = ("fetch", "--no-tags", "--prune", "--no-auto-maintenance", "--no-write-fetch-head", "--no-recurse-submodules")
+_REMOTE_COMMANDS = {"fetch", "ls-remote"}
+_PACKET = " packet: "  # what GIT_TRACE_PACKET writes for each line of git's own protocol
 _SERVED_BY = "git -c safe.directory=* upload-pack"  # a file:// repository may belong to somebody else
 _WATCH_INTERVAL = 0.1
 _MAX_PACKS = 16
@@ -72,11 +74,7 @@ class MirrorSync:
         except (_DamagedError, _TooLargeError) as error:
             log.warning("git.mirror.rebuilt", mirror=self.mirror.name, reason=error.message)
             return await self._build(before)
-        if before.heads and not after.heads:  # a login page instead of a repository looks like this to git
-            raise RepositoryRegistryError(
-                f"The server at {self.remote.url.host or self.remote.url.path} announces no branches any more; "
-                "the last good copy stays in use. If the repository was really emptied, remove its registry"
-            )
+        self._require_branches(before, after)
         changed = after != before
         if changed:
             await asyncio.to_thread(publish_refs, self.mirror, after)
@@ -90,11 +88,32 @@ class MirrorSync:
             if output.code:
                 raise RepositoryRegistryError(f"No mirror can be made in {built.parent}: {output.stderr[-200:]}")
             after = await self._fetch(built)
+            self._require_branches(before, after)
+            if not after.heads and not after.tags and self.remote.url.scheme != "file":
+                await self._require_git_server()
             await asyncio.to_thread(publish_refs, built, after)
             await asyncio.to_thread(_install, built, self.mirror)
         finally:
             await asyncio.to_thread(remove_folder, built)
         return SyncResult(after != before, await asyncio.to_thread(folder_size, self.mirror))
+
+    def _require_branches(self, before: Refs | None, after: Refs) -> None:
+        if before is not None and before.heads and not after.heads:
+            raise RepositoryRegistryError(
+                f"The server at {self.remote.url.host or self.remote.url.path} announces no branches any more; "
+                "the last good copy stays in use. If the repository was really emptied, remove its registry"
+            )
+
+    async def _require_git_server(self) -> None:
+        """Tell an empty repository from a page, which git takes for one of a plain file server: no packet comes."""
+        output = await self._git(None, "ls-remote", "--end-of-options", self.remote.url.text, GIT_TRACE_PACKET="1")
+        if output.code:
+            raise RepositoryRegistryError(explain_failure(self.remote, output.stderr))
+        if _PACKET not in output.stderr:
+            raise RepositoryRegistryError(
+                f"The server at {self.remote.url.host} answers, but not as a git server does; check that the URL is "
+                "the repository's HTTPS clone URL and leads to no login page"
+            )
 
     async def _fetch(self, git_dir: Path) -> Refs:
         """Fetch into `git_dir` under the size limit and return the refs it has now."""
@@ -142,14 +161,15 @@ class MirrorSync:
         if output.code:
             log.warning("git.mirror.repack_failed", mirror=self.mirror.name, reason=output.stderr[-200:], packs=packs)
 
-    async def _git(self, git_dir: Path | None, *arguments: str) -> GitOutput:
+    async def _git(self, git_dir: Path | None, *arguments: str, **variables: str) -> GitOutput:
+        environment = git_environment(
+            search_path=os.environ.get("PATH", os.defpath),
+            protocols=self.remote.protocols,
+            config=self.remote.config() if arguments[0] in _REMOTE_COMMANDS else (),
+        )
         return await run_git(
             arguments,
-            environment=git_environment(
-                search_path=os.environ.get("PATH", os.defpath),
-                protocols=self.remote.protocols,
-                config=self.remote.config() if arguments[0] == "fetch" else (),
-            ),
+            environment=environment | variables,
             limit=self.limit,
             git_dir=git_dir,
             pass_fds=(self.lock_fd,),
