@@ -4,13 +4,19 @@ from pepeunit import QUEUED, Unit
 
 unit = Unit()
 connects = 0
+beats = 0
 done = False
 
 
 @unit.every(seconds=0.1)
 async def beat():
-    global done
-    if done or await unit.publish("beat/pepeunit", "alive") != QUEUED or not connects:
+    global beats, done
+    if done:
+        return
+    beats += 1
+    with open("beats.txt", "w") as file:
+        file.write(str(beats))
+    if await unit.publish("beat/pepeunit", "alive") != QUEUED or not connects:
         return
     done = True
     results = []
