@@ -79,14 +79,17 @@ async def _run(settings: Settings) -> None:
 async def _start_block(gateway: Gateway) -> str:
     """Say where everything is and what to do next."""
     settings = gateway.settings
-    api = f"{settings.http_type}://{settings.domain}"
+    here = f"http://{_reachable(settings.http_host)}:{settings.http_port}"
     lines = [
         f"Pepeunit {__version__} is running; Ctrl-C stops it",
-        f"  API          {settings.api_url}",
-        f"  OpenAPI      {api}{settings.app_prefix}/docs",
-        f"  MQTT         {settings.mqtt_host}:{settings.mqtt_port}",
+        f"  API          {here}{settings.api_prefix}",
+        f"  OpenAPI      {here}{settings.app_prefix}/docs",
+        f"  MQTT         {_reachable(settings.listen_host_mqtt)}:{settings.mqtt_port}",
         f"  Data         {settings.data_dir}",
     ]
+    told = (f"{settings.http_type}://{settings.domain}", settings.mqtt_host)
+    if told != (here, _reachable(settings.listen_host_mqtt)):
+        lines.append(f"  Devices are told {told[0]} and MQTT {told[1]}:{settings.mqtt_port}")
     if not await gateway.registry.users.admin_exists():
         lines.append(f"  First Admin  {_command(settings)} gateway user create-admin --login NAME")
     if settings.http_host.startswith("127.") or settings.http_host == "localhost":
@@ -96,6 +99,13 @@ async def _start_block(gateway: Gateway) -> str:
             f"    PU_HTTP_HOST=0.0.0.0 PU_DOMAIN={address}:{settings.http_port} PU_MQTT_HOST={address}",
         ]
     return "\n".join(lines)
+
+
+def _reachable(host: str) -> str:
+    """Return an address at which this machine answers when it listens on `host`."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - recognised here, not bound
+        return local_address()
+    return f"[{host}]" if ":" in host else host
 
 
 def _command(settings: Settings) -> str:

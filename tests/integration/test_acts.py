@@ -13,8 +13,8 @@ from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, Visibilit
 from pepeunit_gateway.errors import ApiError
 from pepeunit_gateway.registry.nodes import NodeChange
 from pepeunit_gateway.registry.registry import Registry
-from pepeunit_gateway.registry.repos import NewRepo
-from pepeunit_gateway.registry.units import NewUnit
+from pepeunit_gateway.registry.repos import NewRepo, RepoChange
+from pepeunit_gateway.registry.units import NewUnit, UnitChange
 from tests.support.gateway import Api, GatewayUnderTest
 from tests.support.git_server import GitServer
 from tests.support.sample_program import make_repo, make_unit, nodes_of, sample_tree
@@ -84,9 +84,17 @@ ACTS: dict[str, Act] = {
     "change a node": lambda s: s.registry.nodes.edit(
         s.agent, _uuid(s, "input"), NodeChange(is_rewritable_input=True, max_connections=3)
     ),
+    "change a Repo": lambda s: s.registry.repos.edit(s.agent, _uuid(s, "repo"), RepoChange(name="renamed")),
+    "change a unit": lambda s: s.registry.units.edit(
+        s.agent, _uuid(s, "first"), UnitChange(name="renamed", visibility_level=VisibilityLevel.PRIVATE)
+    ),
+    "block a user": lambda s: s.registry.users.block(Agent(AgentType.USER, UUID(int=1), UserRole.ADMIN), s.agent.uuid),
     "command a unit": lambda s: s.registry.updates.update_unit(_uuid(s, "first"), force=True),
     "register a user": lambda s: s.registry.users.create_admin("someone", "correct-horse-9"),
 }
+
+
+SHORT = {"block a user", "change a Repo", "register a user"}  # one statement besides the look at the row
 
 
 async def _strike(stage: Stage, act: Act, number: int, *, after: bool) -> bool:
@@ -111,7 +119,7 @@ async def test_a_failure_at_any_statement_leaves_nothing_of_the_act(stage, name)
         assert await snapshot(database) == before
         assert await _strike(stage, act, number, after=True)
         assert await snapshot(database) == before
-    assert number > 2, "the act wrote less than expected"
+    assert number > (2 if name in SHORT else 3), "the act wrote less than expected"
     assert await snapshot(database) != before, "without a fault the act has an effect"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
@@ -17,8 +18,9 @@ from pepeunit_gateway.registry.syncing import sync_repository
 from pepeunit_gateway.storage.tables import repository_registry
 from pepeunit_gateway.topics import BackendTopicCommand
 from tests.support.field_unit import FieldUnit, eventually
+from tests.support.git_server import GitServer
 from tests.support.rest_world import MISSING, World, world
-from tests.support.sample_program import SCHEMA_EXAMPLE, make_unit, nodes_of
+from tests.support.sample_program import SCHEMA_EXAMPLE, make_repo, make_unit, nodes_of, sample_tree
 
 
 @pytest.fixture
@@ -35,6 +37,13 @@ async def push(stage: World, **files: str) -> str:
     stage.tree.push()
     await sync_repository(stage.gateway.registry.context, UUID(stage.registry["uuid"]))
     return commit
+
+
+async def poll_once(stage: World) -> None:
+    poll = RepositoryPoll(stage.gateway.registry, 60, stage.gateway.registry.context.clock)
+    await poll.run()
+    async with asyncio.timeout(30):
+        await poll.settle()
 
 
 @pytest.fixture
@@ -235,10 +244,34 @@ async def test_a_registry_that_cannot_even_be_read_stops_no_other(stage):
     stage.tree.write("main.py", "print('new')\n")
     stage.tree.commit("next")
     stage.tree.push()
-    await RepositoryPoll(stage.gateway.registry, 60, context.clock).run()
+    await poll_once(stage)
     assert await status(stage, unit) == "RequestSent"
     told = (await stage.bob.get(f"/repository_registry/{other['uuid']}")).body
     assert (told["sync_status"], "PU_ENCRYPT_KEY" in told["sync_error"]) == ("Error", True)
+
+
+async def test_a_silent_git_server_delays_nobody_elses_push(tmp_path):
+    """Neither at the poll that finds it silent nor at later ones."""
+    async with world(tmp_path, repo_poll_interval=1.0) as stage:
+        with GitServer(tmp_path / "silent") as silent:
+            for number in range(5):
+                sample_tree(silent, tmp_path / "trees", f"silent-{number}")
+                _, repo = await make_repo(stage.bob, silent.url(f"silent-{number}"), f"silent-{number}")
+                await make_unit(stage.bob, repo["uuid"], f"silent-{number}")
+            made = (await make_unit(stage.alice, stage.repo["uuid"], "unit-1"))["uuid"]
+            silent.fault.release = threading.Event()
+            silent.fault.arrived.clear()
+            assert await asyncio.to_thread(silent.fault.arrived.wait, 10)
+            for number in range(3):
+                stage.tree.write("main.py", f"print({number})\n")
+                target = stage.tree.commit(f"change {number}")
+                stage.tree.push()
+
+                async def synced() -> str:
+                    return (await stage.alice.get(f"/units/get_target_version/{made}")).body["commit"]
+
+                await eventually(synced, target)
+            await eventually(lambda: status(stage, made), "RequestSent")
 
 
 async def test_of_two_values_set_at_once_the_stored_one_is_the_last_one_published(stage, monkeypatch):
@@ -267,5 +300,5 @@ async def test_a_repository_that_is_deleted_while_it_is_fetched_leaves_no_mirror
     orphan = UUID(MISSING)
     await context.mirrors.sync(orphan, stage.git.url("sample"), None)
     assert orphan in context.mirrors.registries()
-    await RepositoryPoll(stage.gateway.registry, 60, context.clock).run()
+    await poll_once(stage)
     assert context.mirrors.registries() == {UUID(stage.registry["uuid"])}

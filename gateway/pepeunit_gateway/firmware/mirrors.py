@@ -25,7 +25,7 @@ from pepeunit_gateway.topics import parse_uuid
 __all__ = ["Commit", "Credentials", "MirrorCache", "SyncResult"]
 
 _RESOLVE_LIMIT = 10.0
-_PARALLEL_SYNCS = 4
+_PARALLEL_SYNCS = 16  # most of them wait for a network; a few silent servers must not stop everybody
 _SHOWN_BRANCHES = 10
 
 

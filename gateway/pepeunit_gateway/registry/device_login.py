@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from pepeunit_gateway.access.agents import AgentType
 from pepeunit_gateway.broker.port import ConnectRefused, Identity, RefuseReason
@@ -38,7 +38,7 @@ class DeviceLogin:
             return Identity(agent.uuid, await load_grants(self._context, agent.uuid))
         except NoAccessError:
             raise ConnectRefused(RefuseReason.BAD_CREDENTIALS) from None
-        except DBAPIError:
+        except SQLAlchemyError:
             raise ConnectRefused(RefuseReason.UNAVAILABLE) from None
 
     async def _names_another(self, client_id: str, unit: UUID) -> bool:

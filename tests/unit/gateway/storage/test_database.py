@@ -6,13 +6,21 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Table, func, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pepeunit_gateway.storage.database import Database, is_busy
-from pepeunit_gateway.storage.tables import repos, users
+from pepeunit_gateway.storage.tables import (
+    permissions,
+    repos,
+    repository_registry,
+    units,
+    units_nodes,
+    units_nodes_edges,
+    users,
+)
 from pepeunit_gateway.storage.upgrade import upgrade
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -148,6 +156,58 @@ async def test_uniqueness_and_foreign_keys_are_the_databases_own(database):
                     repository_registry_uuid=uuid4(),
                 )
             )
+
+
+async def test_nodes_edges_and_permissions_are_unique_in_the_database(database):
+    """W31: of each there can be only one, whoever writes; names of Repos and units likewise."""
+    rows = _world()
+    async with database.write() as connection:
+        for table, row in rows:
+            await connection.execute(table.insert().values(row))
+    for table, row in rows:
+        with pytest.raises(IntegrityError, match="UNIQUE"):
+            async with database.write() as connection:
+                await connection.execute(table.insert().values({**row, "uuid": uuid4()}))
+
+
+def _world() -> list[tuple[Table, dict[str, object]]]:
+    """One row of each table that must not hold its like twice, in the order of their references."""
+    names = ("user", "registry", "repo", "unit", "output", "input")
+    key = {name: uuid4() for name in names}
+    times = {"create_datetime": NOW, "last_update_datetime": NOW}
+    node = {**times, "topic_name": "x/pepeunit", "unit_uuid": key["unit"]}
+    permission = {"agent_type": "Unit", "agent_unit_uuid": key["unit"]}
+    return [
+        (users, {**user("someone"), "uuid": key["user"]}),
+        (
+            repository_registry,
+            {**times, "uuid": key["registry"], "platform": "Git", "repository_url": "https://x/y.git"},
+        ),
+        (repos, {**times, "uuid": key["repo"], "name": "repo", "repository_registry_uuid": key["registry"]}),
+        (units, {**times, "uuid": key["unit"], "name": "unit", "repo_uuid": key["repo"]}),
+        (units_nodes, {**node, "uuid": key["output"], "type": "Output"}),
+        (units_nodes, {**node, "uuid": key["input"], "type": "Input"}),
+        (
+            units_nodes_edges,
+            {"uuid": uuid4(), "node_output_uuid": key["output"], "node_input_uuid": key["input"]},
+        ),
+        (permissions, {**permission, "uuid": uuid4(), "resource_type": "Repo", "resource_repo_uuid": key["repo"]}),
+        (permissions, {**permission, "uuid": uuid4(), "resource_type": "Unit", "resource_unit_uuid": key["unit"]}),
+        (
+            permissions,
+            {**permission, "uuid": uuid4(), "resource_type": "UnitNode", "resource_unit_node_uuid": key["input"]},
+        ),
+        (
+            permissions,
+            {
+                "uuid": uuid4(),
+                "agent_type": "User",
+                "agent_user_uuid": key["user"],
+                "resource_type": "Repo",
+                "resource_repo_uuid": key["repo"],
+            },
+        ),
+    ]
 
 
 async def test_times_come_back_aware_and_naive_ones_are_refused(database):
