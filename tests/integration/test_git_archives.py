@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import tarfile
+import threading
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pepeunit_gateway.errors import GitRepoError
-from pepeunit_gateway.firmware import trees
+from pepeunit_gateway.firmware import packing, trees, ustar
 from pepeunit_gateway.firmware.archives import ArchiveCache, ArchiveFormat
 from tests.support.git_server import GitServer
 from tests.support.micropython import INTERPRETER
@@ -135,7 +136,7 @@ async def test_w49_many_builds_at_once_pack_the_commit_once_and_keep_units_apart
     commit = await push_program(repository)
     packed = []
     original = trees.PackPlan.write
-    monkeypatch.setattr(trees.PackPlan, "write", lambda plan, out: (packed.append(1), original(plan, out))[1])
+    monkeypatch.setattr(trees.PackPlan, "write", lambda plan, *args: (packed.append(1), original(plan, *args))[1])
     envs = [b'{"unit": %d}\n' % number for number in range(12)]
     built = await asyncio.gather(*(content(archives, repository, commit, ArchiveFormat.tgz(), env) for env in envs))
     assert len(packed) == 1
@@ -152,6 +153,98 @@ async def test_w49_a_caller_that_goes_away_does_not_end_the_packing_for_others(r
     leaving.cancel()
     assert len(await staying) > 10_240
     assert leaving.cancelled() or (await asyncio.wait([leaving]))[0]
+
+
+async def begun(monkeypatch, archives, repository, commit):
+    """Begin two builds of one commit, wait until they pack it, and hold the thread there until it may go on."""
+    reached, go_on = threading.Event(), threading.Event()
+    original = trees.PackPlan.write
+
+    def held(plan, out, check):
+        reached.set()
+        while not go_on.wait(0.01):
+            check()
+        original(plan, out, check)
+
+    monkeypatch.setattr(trees.PackPlan, "write", held)
+    builds = [
+        asyncio.create_task(content(archives, repository, commit, ArchiveFormat.tar(), env)) for env in (b"1", b"2")
+    ]
+    await asyncio.to_thread(reached.wait, 30)
+    return builds, go_on
+
+
+async def test_packing_ends_when_the_last_who_waits_for_it_has_gone(repository, archives, monkeypatch):
+    await repository.sync()
+    builds, go_on = await begun(monkeypatch, archives, repository, repository.first)
+    for build in builds:
+        build.cancel()
+        assert not go_on.is_set()
+        assert (await asyncio.wait({build}, timeout=10))[0] == {build}
+    assert all(build.cancelled() for build in builds)
+    assert list((repository.folder / "archives").rglob("*.*")) == [], "neither a tar nor a part of one"
+    go_on.set()
+    assert len(await content(archives, repository, repository.first, ArchiveFormat.tar())) == 10_240
+
+
+async def test_w49_packing_goes_on_while_one_still_waits(repository, archives, monkeypatch):
+    await repository.sync()
+    (leaving, staying), go_on = await begun(monkeypatch, archives, repository, repository.first)
+    leaving.cancel()
+    await asyncio.wait({leaving}, timeout=10)
+    go_on.set()
+    assert leaving.cancelled()
+    assert len(await staying) == 10_240
+
+
+async def test_a_closed_cache_ends_its_builds_at_once_and_refuses_new_ones(repository, archives, monkeypatch):
+    await repository.sync()
+    builds, _ = await begun(monkeypatch, archives, repository, repository.first)
+    async with asyncio.timeout(5):
+        await archives.close()
+        await archives.close()
+        builds.append(
+            asyncio.create_task(content(archives, repository, repository.first, ArchiveFormat.tar())),
+        )
+        for build in builds:
+            with pytest.raises(GitRepoError, match="stopping") as caught:
+                await build
+            assert caught.value.status == 503
+    assert list((repository.folder / "archives").rglob("*.*")) == []
+
+
+async def test_a_compression_of_a_closed_cache_ends_at_once(repository, archives, monkeypatch):
+    await repository.sync()
+    compressing, held = threading.Event(), threading.Event()
+    original = ustar.read_members
+
+    def slow(file):
+        compressing.set()
+        held.wait(30)
+        return original(file)
+
+    await content(archives, repository, repository.first, ArchiveFormat.tar())
+    monkeypatch.setattr(packing, "read_members", slow)
+    build = asyncio.create_task(content(archives, repository, repository.first, ArchiveFormat.tgz()))
+    await asyncio.to_thread(compressing.wait, 30)
+    closing = asyncio.create_task(archives.close())
+    await asyncio.sleep(0)
+    held.set()
+    with pytest.raises(GitRepoError, match="stopping"):
+        await build
+    await closing
+
+
+async def test_a_registry_may_be_removed_while_its_commit_is_packed(repository, archives, monkeypatch):
+    await repository.sync()
+    builds, _ = await begun(monkeypatch, archives, repository, repository.first)
+    async with asyncio.timeout(5):
+        await repository.mirrors.remove(repository.registry)
+        await archives.remove(repository.registry)
+        for build in builds:
+            with pytest.raises(GitRepoError, match="removed meanwhile"):
+                await build
+    assert list((repository.folder / "archives").iterdir()) == []
 
 
 async def test_the_cache_may_be_deleted_or_damaged_at_any_time(repository, archives):

@@ -2,7 +2,7 @@
 
 `<root>/<registry uuid>/<commit>.<layout>.tar` is the plain ustar of a commit without anything of a unit; the cache may
 be deleted at any time. A finished archive, which holds secrets, is an anonymous file that nobody else can open, cut or
-delete (W49); it is gone with its last reader.
+delete (W49); it is gone with its last reader. Work that nobody waits for any more ends soon.
 """
 
 import asyncio
@@ -12,6 +12,8 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -24,6 +26,7 @@ from pepeunit_gateway.firmware.folders import remove_folder
 from pepeunit_gateway.firmware.history import check_commit
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.firmware.packing import ArchiveFormat, write_archive
+from pepeunit_gateway.firmware.thread_work import Check, StoppedError, ThreadWork
 from pepeunit_gateway.firmware.trees import pack_tree
 from pepeunit_gateway.firmware.ustar import DamagedTarError
 
@@ -76,6 +79,20 @@ class Archive:
         self.close()
 
 
+class _ClosedError(GitRepoError):
+    """The gateway is stopping; the same request may succeed after its next start."""
+
+    status = 503
+
+
+@dataclass(slots=True)
+class _Packing:
+    """A commit that is being packed, and how many wait for it."""
+
+    task: asyncio.Task[None]
+    waiting: int = 0
+
+
 class ArchiveCache:
     """Builds archives; keeps the base tars of commits below one folder.
 
@@ -90,7 +107,8 @@ class ArchiveCache:
         self._mirrors = mirrors
         self._max_bytes = max_bytes
         self._slots = asyncio.Semaphore(_PARALLEL)
-        self._packing: dict[Path, asyncio.Task[None]] = {}
+        self._packing: dict[Path, _Packing] = {}
+        self._threads = ThreadWork()
 
     async def build(
         self, registry: UUID, commit: str, env_json: bytes, schema_json: bytes, fmt: ArchiveFormat
@@ -103,70 +121,88 @@ class ArchiveCache:
         check_commit(commit)
         extra = {"env.json": env_json, "schema.json": schema_json}
         base = self._root / str(registry) / f"{commit}.{_LAYOUT}.tar"
-        for _ in range(_ATTEMPTS):
-            async with self._slots:
-                try:
-                    return await _finished(base, extra, fmt)
-                except FileNotFoundError:
-                    pass  # not packed yet, or evicted
-                except DamagedTarError as error:
-                    log.warning("firmware.archive.damaged", base=base.name, reason=str(error))
-                    base.unlink(missing_ok=True)
-            with suppress(FileNotFoundError):  # the cache was deleted under our hands
-                await self._pack_once(base, registry, commit)
+        try:
+            for _ in range(_ATTEMPTS):
+                async with self._slots:
+                    try:
+                        return await self._threads.run(partial(_finish, base, extra, fmt), discard=Archive.close)
+                    except FileNotFoundError:
+                        pass  # not packed yet, or evicted
+                    except DamagedTarError as error:
+                        log.warning("firmware.archive.damaged", base=base.name, reason=str(error))
+                        base.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # the cache was deleted under our hands
+                    await self._pack_once(base, registry, commit)
+        except StoppedError:
+            raise _ClosedError("The gateway is stopping; ask again when it runs") from None
         raise GitRepoError("The archive's files vanish as soon as they are packed; check the gateway's data folder")
 
     async def remove(self, registry: UUID) -> None:
-        """Forget the commits of a removed registry."""
-        await asyncio.to_thread(remove_folder, self._root / str(registry))
+        """Forget the commits of a removed registry; whoever waits for one of them is told so.
+
+        Remove its mirror first, or a later build packs a commit again.
+        """
+        folder = self._root / str(registry)
+        await self._end([packing.task for base, packing in self._packing.items() if base.parent == folder])
+        await asyncio.to_thread(remove_folder, folder)
+
+    async def close(self) -> None:
+        """Stop every build within the time that one chunk takes; those and later ones fail with status 503."""
+        await self._threads.close()
+        await self._end([packing.task for packing in self._packing.values()])
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _pack_once(self, base: Path, registry: UUID, commit: str) -> None:
-        """Pack a commit; callers at the same time share one run, and none of them can end it for the others."""
-        task = self._packing.get(base)
-        if task is None:
-            task = asyncio.create_task(self._pack(base, registry, commit))
-            self._packing[base] = task
-            task.add_done_callback(lambda done: self._packed(base, done))
-        await asyncio.shield(task)
+        """Pack a commit; callers at the same time share one run, which ends when the last of them has gone."""
+        packing = self._packing.get(base)
+        if packing is None:
+            packing = _Packing(asyncio.create_task(self._pack(base, registry, commit)))
+            packing.task.add_done_callback(partial(self._packed, base))
+            self._packing[base] = packing
+        packing.waiting += 1
+        try:
+            await asyncio.wait({packing.task})
+        finally:
+            packing.waiting -= 1
+            if not packing.waiting and not packing.task.done():
+                del self._packing[base]  # who comes now begins anew
+                await self._end([packing.task])
+        if not packing.task.cancelled():
+            packing.task.result()
+        elif not self._threads.closed:
+            raise GitRepoError("The repository was removed meanwhile")
 
     def _packed(self, base: Path, task: asyncio.Task[None]) -> None:
-        del self._packing[base]
+        if base in self._packing and self._packing[base].task is task:
+            del self._packing[base]
         if not task.cancelled():
             task.exception()  # every waiter may be gone; then nobody else asks for it
 
     async def _pack(self, base: Path, registry: UUID, commit: str) -> None:
+        if self._threads.closed:
+            raise StoppedError
         self._mirrors.refs(registry)
         plan = await pack_tree(
             self._mirrors.history, self._mirrors.mirror(registry), commit, max_size=self._mirrors.max_size
         )
         try:
-            await asyncio.to_thread(_store, base, plan.write)
+            await self._threads.run(partial(_store, base, plan.write))
         finally:
             plan.close()
         await asyncio.to_thread(_evict, self._root, self._max_bytes, base, time.time())
 
 
-async def _finished(base: Path, extra: dict[str, bytes], fmt: ArchiveFormat) -> Archive:
-    """Run `_finish` in a thread; when the caller goes away meanwhile, the archive is closed as soon as it is there."""
-    job = asyncio.ensure_future(asyncio.to_thread(_finish, base, extra, fmt))
-    try:
-        return await asyncio.shield(job)
-    except asyncio.CancelledError:
-        job.add_done_callback(_close_unwanted)
-        raise
-
-
-def _close_unwanted(job: "asyncio.Future[Archive]") -> None:
-    if not job.cancelled() and job.exception() is None:
-        job.result().close()
-
-
-def _finish(base: Path, extra: dict[str, bytes], fmt: ArchiveFormat) -> Archive:
+def _finish(base: Path, extra: dict[str, bytes], fmt: ArchiveFormat, check: Check) -> Archive:
     with base.open("rb") as source:
         os.utime(source.fileno())
         out = tempfile.TemporaryFile()  # noqa: SIM115 - owned by the Archive, which closes it
         try:
-            digest = write_archive(source, extra, fmt, out)
+            digest = write_archive(source, extra, fmt, out, check=check)
             size = out.seek(0, os.SEEK_END)
         except BaseException:
             out.close()
@@ -174,13 +210,13 @@ def _finish(base: Path, extra: dict[str, bytes], fmt: ArchiveFormat) -> Archive:
     return Archive(out, size, digest)
 
 
-def _store(base: Path, write: Callable[[BinaryIO], None]) -> None:
+def _store(base: Path, write: Callable[[BinaryIO, Check], None], check: Check) -> None:
     """Write a base tar beside its place and rename it, so that nobody ever sees a part of one."""
     base.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = base.with_suffix(f".{uuid4()}.new")
     try:
         with temporary.open("xb") as file:
-            write(file)
+            write(file, check)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(base)
@@ -191,7 +227,7 @@ def _store(base: Path, write: Callable[[BinaryIO], None]) -> None:
 def _evict(root: Path, max_bytes: int, keep: Path, now: float) -> None:
     """Delete the tars used longest ago until the rest fits, never `keep`; leftovers of a killed gateway go as well."""
     found: list[tuple[float, int, Path]] = []
-    for path in root.rglob("*"):
+    for path in (Path(folder, name) for folder, _, names in os.walk(root) for name in names):
         try:
             stat = path.stat()
         except FileNotFoundError:

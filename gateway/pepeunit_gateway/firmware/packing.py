@@ -13,6 +13,7 @@ from io import BytesIO
 from typing import BinaryIO, Literal, Self
 
 from pepeunit_gateway.errors import UnitError
+from pepeunit_gateway.firmware.thread_work import Check
 from pepeunit_gateway.firmware.ustar import DamagedTarError, Member, header, padding, read_members, trailer
 
 __all__ = ["ArchiveFormat", "write_archive"]
@@ -59,7 +60,9 @@ class ArchiveFormat:
         return cls("tgz", wbits, level)
 
 
-def write_archive(base: BinaryIO, extra: Mapping[str, bytes], fmt: ArchiveFormat, out: BinaryIO) -> bytes:
+def write_archive(
+    base: BinaryIO, extra: Mapping[str, bytes], fmt: ArchiveFormat, out: BinaryIO, *, check: Check
+) -> bytes:
     """Write the archive to `out` and return its SHA-256 (32 bytes).
 
     Args:
@@ -67,16 +70,17 @@ def write_archive(base: BinaryIO, extra: Mapping[str, bytes], fmt: ArchiveFormat
         extra: files for the root, e.g. env.json; the base has none of these names.
         fmt: what to write.
         out: a seekable file, empty.
+        check: called before each chunk of 256 KiB at most; what it raises ends the work.
 
     Raises:
         DamagedTarError: the base is no good.
     """
     if fmt.kind == "zip":
-        _write_zip(base, extra, out)
-        return _digest(out)
+        _write_zip(base, extra, out, check)
+        return _digest(out, check)
     sha = hashlib.sha256()
     sink = _deflated(fmt) if fmt.kind == "tgz" else _plain
-    for part in sink(_tar(base, extra)):
+    for part in sink(_tar(base, extra, check)):
         sha.update(part)
         out.write(part)
     return sha.digest()
@@ -96,17 +100,17 @@ def _deflated(fmt: ArchiveFormat) -> Callable[[Iterator[bytes]], Iterator[bytes]
     return compress
 
 
-def _tar(base: BinaryIO, extra: Mapping[str, bytes]) -> Iterator[bytes]:
+def _tar(base: BinaryIO, extra: Mapping[str, bytes], check: Check) -> Iterator[bytes]:
     written = 0
     for member, source in _merged(base, extra):
         yield header(member)
-        yield from _content(source, member.size)
+        yield from _content(source, member.size, check)
         yield padding(member.size)
         written += 512 + member.size + len(padding(member.size))
     yield trailer(written)
 
 
-def _write_zip(base: BinaryIO, extra: Mapping[str, bytes], out: BinaryIO) -> None:
+def _write_zip(base: BinaryIO, extra: Mapping[str, bytes], out: BinaryIO, check: Check) -> None:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for member, source in _merged(base, extra):
             when = datetime.fromtimestamp(max(member.mtime, _ZIP_EPOCH), UTC)
@@ -117,7 +121,7 @@ def _write_zip(base: BinaryIO, extra: Mapping[str, bytes], out: BinaryIO) -> Non
             info.compress_type = zipfile.ZIP_STORED if member.is_dir else zipfile.ZIP_DEFLATED
             info.file_size = member.size
             with archive.open(info, "w") as entry:
-                for part in _content(source, member.size):
+                for part in _content(source, member.size, check):
                     entry.write(part)
 
 
@@ -138,8 +142,9 @@ def _own(name: str, data: bytes, mtime: int) -> tuple[Member, BinaryIO]:
     return Member(name, len(data), mtime), BytesIO(data)
 
 
-def _content(source: BinaryIO, size: int) -> Iterator[bytes]:
+def _content(source: BinaryIO, size: int, check: Check) -> Iterator[bytes]:
     while size:
+        check()
         part = source.read(min(size, _CHUNK))
         if not part:
             raise DamagedTarError("content is missing")
@@ -147,9 +152,10 @@ def _content(source: BinaryIO, size: int) -> Iterator[bytes]:
         size -= len(part)
 
 
-def _digest(out: BinaryIO) -> bytes:
+def _digest(out: BinaryIO, check: Check) -> bytes:
     sha = hashlib.sha256()
     out.seek(0)
     while part := out.read(_CHUNK):
+        check()
         sha.update(part)
     return sha.digest()

@@ -13,6 +13,7 @@ from pathspec import GitIgnoreSpec
 
 from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware.history import History
+from pepeunit_gateway.firmware.thread_work import Check
 from pepeunit_gateway.firmware.ustar import Member, header, padding, trailer
 
 __all__ = ["TreeFile", "apply_ignore", "pack_tree", "parse_ls_tree", "parse_pepeignore"]
@@ -137,8 +138,8 @@ class PackPlan:
         """Give the temporary file back."""
         self.blobs.close()
 
-    def write(self, out: BinaryIO) -> None:
-        """Write the ustar; blocking.
+    def write(self, out: BinaryIO, check: Check) -> None:
+        """Write the ustar; blocking. `check` is called before each MiB at most; what it raises ends the work.
 
         Raises:
             GitRepoError: git did not deliver a file, or a name does not fit.
@@ -154,7 +155,7 @@ class PackPlan:
             written += 512 + member.size + len(padding(member.size))
             if not member.is_dir:
                 self.blobs.seek(offsets[paths[member.path].blob])
-                _copy(self.blobs, out, member.size)
+                _copy(self.blobs, out, member.size, check)
                 out.write(padding(member.size))
         out.write(trailer(written))
 
@@ -174,8 +175,9 @@ def _folders(paths: Iterable[str]) -> set[str]:
     return {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"."}
 
 
-def _copy(source: BinaryIO, out: BinaryIO, size: int) -> None:
+def _copy(source: BinaryIO, out: BinaryIO, size: int, check: Check) -> None:
     while size:
+        check()
         part = source.read(min(size, _CHUNK))
         if not part:
             raise GitRepoError("git delivered less than it announced; try again")

@@ -8,6 +8,7 @@ import pytest
 
 from pepeunit_gateway.errors import UnitError
 from pepeunit_gateway.firmware.packing import ArchiveFormat, write_archive
+from pepeunit_gateway.firmware.thread_work import StoppedError
 from pepeunit_gateway.firmware.ustar import DamagedTarError, Member, header, padding, trailer
 
 FILES = {"boot.py": b"1", "lib/x.py": b"x" * 100_000, "main.py": b"m"}
@@ -22,9 +23,13 @@ def base():
     return io.BytesIO(body + trailer(len(body)))
 
 
+def wanted():
+    """Nobody has given up."""
+
+
 def pack(fmt):
     out = io.BytesIO()
-    digest = write_archive(base(), EXTRA, fmt, out)
+    digest = write_archive(base(), EXTRA, fmt, out, check=wanted)
     assert digest == hashlib.sha256(out.getvalue()).digest()
     return out.getvalue()
 
@@ -84,12 +89,27 @@ def test_the_same_input_gives_the_same_bytes(fmt):
 
 def test_a_base_without_its_end_is_noticed():
     with pytest.raises(DamagedTarError):
-        write_archive(io.BytesIO(base().getvalue()[:2_000]), EXTRA, ArchiveFormat.tar(), io.BytesIO())
+        write_archive(io.BytesIO(base().getvalue()[:2_000]), EXTRA, ArchiveFormat.tar(), io.BytesIO(), check=wanted)
 
 
 def test_an_empty_base_leaves_the_units_own_files():
     out = io.BytesIO()
-    write_archive(io.BytesIO(trailer(0)), EXTRA, ArchiveFormat.tar(), out)
+    write_archive(io.BytesIO(trailer(0)), EXTRA, ArchiveFormat.tar(), out, check=wanted)
     out.seek(0)
     with tarfile.open(fileobj=out, mode="r:") as archive:
         assert archive.getnames() == ["./env.json", "./schema.json"]
+
+
+@pytest.mark.parametrize("fmt", [ArchiveFormat.tar(), ArchiveFormat.tgz(), ArchiveFormat.zip()])
+def test_the_work_asks_before_every_chunk_whether_anybody_still_wants_it(fmt):
+    size = 10 * 256 * 1024
+    large = header(Member("data", size, 9)) + bytes(size) + trailer(512 + size)
+    asked = []
+
+    def unwanted():
+        asked.append(1)
+        if len(asked) == 5:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        write_archive(io.BytesIO(large), EXTRA, fmt, io.BytesIO(), check=unwanted)
