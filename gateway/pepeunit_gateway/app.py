@@ -28,12 +28,15 @@ from pepeunit_gateway.jobs.periodic import keep_running, run_periodically
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.device_login import DeviceLogin
+from pepeunit_gateway.registry.grants import load_grants
+from pepeunit_gateway.registry.outbox import Command
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.data_folder import database_url, hold_folder, make_folder, prepare_folder
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.telemetry import TelemetryStore
 from pepeunit_gateway.storage.upgrade import upgrade
+from pepeunit_gateway.topics import BackendTopicCommand
 
 __all__ = ["Gateway", "open_registry"]
 
@@ -151,7 +154,7 @@ class Gateway:
         self._spawn("access", partial(follow_access, context, self.broker, access))
         self._spawn("removals", partial(follow_removals, self.broker, removed))
         self._spawn("pipes", partial(_follow_nodes, ingest, nodes))
-        self._spawn("outbox", OutboxSender(self.registry.outbox, self._publish, queued).run)
+        self._spawn("outbox", OutboxSender(self.registry.outbox, partial(self._deliver, context), queued).run)
         self._repeat("repositories", settings.repo_poll_interval, poll.run)
         # for clients in the field, which miss what is sent while they are offline and never ask
         self._repeat("resend", _RESEND_INTERVAL, partial(self.registry.updates.update_all, again=True))
@@ -171,6 +174,12 @@ class Gateway:
 
     async def _publish(self, topic: str, payload: bytes) -> None:
         await self.broker.publish(topic, payload, timeout=_PUBLISH_TIMEOUT)
+
+    async def _deliver(self, context: Context, command: Command) -> None:
+        """Publish a command; one that makes a unit subscribe anew comes after the rights it will need."""
+        if command.command is BackendTopicCommand.SCHEMA_UPDATE:
+            await self.broker.grant(command.unit_uuid, await load_grants(context, command.unit_uuid))
+        await self._publish(command.topic, command.payload)
 
     def _spawn(self, name: str, act: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(keep_running(name, act), name=name))

@@ -45,6 +45,16 @@ async def test_w3_a_public_output_of_another_unit_is_heard_only_through_an_edge(
     await second.client.expect_end()  # a lost right to receive ends the session
 
 
+async def test_a_unit_that_is_told_of_a_link_may_subscribe_to_it_at_once(stage):
+    first, second = await pair(stage)
+    command = second.topic("input_base_topic", "schema_update/pepeunit")
+    topic = first.topic("output_topic", "temperature/pepeunit")
+    assert await second.subscribe(command) == [True]
+    await link(stage, first, second)
+    assert (await second.next_message())[0] == command
+    assert await second.subscribe(topic) == [True]
+
+
 async def test_w3_nobody_publishes_into_another_units_topics(stage):
     first, second = await pair(stage)
     target = second.topic("input_topic", "set_fan/pepeunit")

@@ -13,7 +13,7 @@ import pytest
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
 from pepeunit_gateway.registry import edges, unit_files, units, updates
-from pepeunit_gateway.registry.outbox import queue_command
+from pepeunit_gateway.registry.outbox import Command, queue_command
 from pepeunit_gateway.registry.syncing import sync_repository
 from pepeunit_gateway.storage.tables import repository_registry
 from pepeunit_gateway.topics import BackendTopicCommand
@@ -133,9 +133,8 @@ async def test_a_command_that_replaces_one_under_way_is_not_taken_for_sent(stage
     unit = UUID((await make_unit(stage.alice, stage.repo["uuid"], "unit-1"))["uuid"])
     started, gate, published = asyncio.Event(), asyncio.Event(), []
 
-    async def publish(topic: str, payload: bytes) -> None:
-        del topic
-        published.append(json.loads(payload)["PU_COMMIT_VERSION"])
+    async def deliver(command: Command) -> None:
+        published.append(json.loads(command.payload)["PU_COMMIT_VERSION"])
         started.set()
         await gate.wait()
 
@@ -145,7 +144,7 @@ async def test_a_command_that_replaces_one_under_way_is_not_taken_for_sent(stage
             await asyncio.wait([task])
     async with context.act() as act:
         await queue_command(act, domain, unit, BackendTopicCommand.UPDATE, commit="a" * 40)
-    sender = OutboxSender(registry.outbox, publish, None)
+    sender = OutboxSender(registry.outbox, deliver, None)
     sending = asyncio.create_task(sender._send(await registry.outbox.due()))
     async with asyncio.timeout(10):
         await started.wait()

@@ -18,11 +18,14 @@ _LONGEST_SLEEP = 30.0
 
 
 class OutboxSender:
-    """Sends due commands until cancelled; wakes up when one is queued or its retry is due."""
+    """Sends due commands until cancelled; wakes up when one is queued or its retry is due.
 
-    def __init__(self, outbox: Outbox, publish: Callable[[str, bytes], Awaitable[None]], queued: Subscription) -> None:
+    `deliver` returns when the broker has acknowledged and raises MqttError where it did not.
+    """
+
+    def __init__(self, outbox: Outbox, deliver: Callable[[Command], Awaitable[None]], queued: Subscription) -> None:
         self._outbox = outbox
-        self._publish = publish
+        self._deliver = deliver
         self._queued = queued
 
     async def run(self) -> None:
@@ -34,9 +37,7 @@ class OutboxSender:
 
     async def _send(self, commands: list[Command]) -> None:
         begun = self._outbox.now()
-        outcomes = await asyncio.gather(
-            *(self._publish(command.topic, command.payload) for command in commands), return_exceptions=True
-        )
+        outcomes = await asyncio.gather(*(self._deliver(command) for command in commands), return_exceptions=True)
         sent, failed = [], []
         for command, outcome in zip(commands, outcomes, strict=True):
             if isinstance(outcome, MqttError):
