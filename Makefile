@@ -29,7 +29,7 @@ test: ## install what the tests need and run them all (ARGS='-k name' for some)
 	@exec $(VENV_PYTHON) -m pytest $(ARGS)
 
 check: ## formatting, lint, types, import rules
-	@.ci/setup dev
+	@.ci/setup dev stubs
 	@.ci/check
 
 format: ## format the sources and apply the safe fixes
