@@ -5,19 +5,20 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, get_args, get_origin
 
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import hdrs, web
 from multidict import MultiMapping
 from pydantic import BaseModel
 
 from pepeunit_gateway.api.failures import RequestError
+from pepeunit_gateway.api.forms import BrokenFormError, TooManyPartsError, read_field
 from pepeunit_gateway.errors import ValidationError
 
 __all__ = ["query_values", "read_body", "read_upload", "repeated_fields"]
 
 _BODY_TIMEOUT = 60.0
 _PIECE = 64 * 1024
-_MULTIPART_SLACK = 4 * 1024  # boundaries and headers around the field
+_MAX_PARTS = 16
+_FORM_SLACK = 8 * 1024  # boundaries, headers and other small fields around the one that is read
 
 
 def _holds_list(annotation: Any) -> bool:
@@ -70,37 +71,26 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     return bytes(pieces)
 
 
-async def _field(request: web.Request, name: str, limit: int) -> bytes | None:
-    async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader):
-            continue
-        content = bytearray()
-        while piece := await part.read_chunk(_PIECE):
-            content += piece
-            if len(content) > limit:
-                raise RequestError(413, f"the field {name} may have at most {limit} bytes")
-        if part.name == name:
-            return bytes(content)
-    return None
-
-
 async def read_upload(request: web.Request, name: str, limit: int) -> bytes:
     """Return the content of the multipart field `name`.
 
     Raises:
-        RequestError: 413 for more than `limit` bytes, 408 when it does not arrive within a minute, 400 when it is cut.
+        RequestError: 413 for more than `limit` bytes or more than 16 parts, 408 when it does not arrive within a
+            minute, 400 when it is cut.
         ValidationError: the body is no multipart form or lacks the field.
     """
     missing = f"send multipart/form-data with the field {name}"
-    if request.content_length is not None and request.content_length > limit + _MULTIPART_SLACK:
-        raise RequestError(413, f"the field {name} may have at most {limit} bytes")
     if request.content_type != "multipart/form-data":
         raise ValidationError(missing)
+    body = await read_body(request, limit + _FORM_SLACK)
     try:
-        async with _arriving():
-            content = await _field(request, name, limit)
-    except (HttpProcessingError, ValueError, AssertionError, RuntimeError):  # what aiohttp raises for a broken form
+        content = read_field(body, request.headers[hdrs.CONTENT_TYPE], name, max_parts=_MAX_PARTS)
+    except TooManyPartsError:
+        raise RequestError(413, f"the form may have at most {_MAX_PARTS} parts; send the field {name} alone") from None
+    except BrokenFormError:
         raise ValidationError(missing) from None
     if content is None:
         raise ValidationError(missing)
+    if len(content) > limit:
+        raise RequestError(413, f"the field {name} may have at most {limit} bytes")
     return content

@@ -207,6 +207,68 @@ async def test_a_field_above_the_limit_is_refused(client):
             assert answer.status == 413
 
 
+def flood(part_size):
+    """A request without an end whose parts are that small or large, in chunks of the transfer."""
+    part = b'--xyz\r\nContent-Disposition: form-data; name="x"\r\n\r\n' + b"x" * part_size + b"\r\n"
+    chunk = part * max(1, 60_000 // len(part))
+    return b"%x\r\n%b\r\n" % (len(chunk), chunk)
+
+
+HEAD = (
+    f"POST {BASE}/upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    "Content-Type: multipart/form-data; boundary=xyz\r\n\r\n"
+)
+
+
+async def answer_on(reader):
+    """Read one answer with Content-Length and return its status and its body."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    length = next(int(line[15:]) for line in head.split("\r\n") if line.lower().startswith("content-length:"))
+    return int(head.split()[1]), await reader.readexactly(length)
+
+
+@pytest.mark.parametrize("part_size", [0, 50_000], ids=["tiny parts", "large parts"])
+async def test_a_form_without_an_end_is_refused_soon_and_hinders_nobody(client, part_size):
+    longest, done = [0.0], asyncio.Event()
+
+    async def measure():
+        loop = asyncio.get_running_loop()
+        while not done.is_set():
+            before = loop.time()
+            async with client.get("/healthz") as answer:
+                assert answer.status == 200
+            longest[0] = max(longest[0], loop.time() - before)
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", client._base_url.port)
+    measuring = asyncio.create_task(measure())
+    async with asyncio.timeout(20):
+        writer.write(HEAD.encode())
+        for _ in range(100):
+            writer.write(flood(part_size))
+            await writer.drain()
+        status, body = await answer_on(reader)
+        assert status == 413
+        assert json.loads(body)["detail"].startswith("413: 2: Payload Too Large: the body may have at most 9")
+        writer.write(b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await answer_on(reader))[0] == 200, "the connection is still of use"
+    done.set()
+    await measuring
+    writer.close()
+    assert longest[0] < 1
+
+
+async def test_a_form_of_more_than_sixteen_parts_is_refused(client):
+    for others, status in ((15, 200), (16, 413)):
+        form = FormData()
+        for number in range(others):
+            form.add_field(f"f{number}", b"1", filename="f")
+        form.add_field("data", b"1", filename="f")
+        async with client.post(f"{BASE}/upload", data=form) as answer:
+            assert answer.status == status
+            detail = await answer.text()
+    assert "413: 2: Payload Too Large: the form may have at most 16 parts; send the field data alone" in detail
+
+
 async def test_text_is_sent_with_its_charset(client):
     async with client.get(f"{BASE}/text/") as answer:
         assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
