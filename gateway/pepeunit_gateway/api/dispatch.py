@@ -12,7 +12,7 @@ from pepeunit_gateway.api.failures import invalid_input
 from pepeunit_gateway.api.keys import TOKEN_HEADER
 from pepeunit_gateway.api.reading import query_values, read_body, read_upload, repeated_fields
 from pepeunit_gateway.api.routing import Download, Endpoint, RouteTable, Token, Upload
-from pepeunit_gateway.api.sending import send_download
+from pepeunit_gateway.api.sending import make_download, send_download
 from pepeunit_gateway.errors import UnauthorizedError
 
 __all__ = ["Provider", "add_routes"]
@@ -41,7 +41,9 @@ class _Dispatcher:
         self._take_path(request, arguments)
         self._take_query(request, arguments)
         await self._take_body(request, arguments)
-        return await self._answer(request, await self._endpoint.handler(**arguments))
+        making = self._endpoint.handler(**arguments)
+        made = await (make_download(request, making) if self._endpoint.answer is Download else making)
+        return await self._answer(request, made)
 
     def _take_path(self, request: web.Request, arguments: dict[str, Any]) -> None:
         for name, adapter in self._path.items():

@@ -1,17 +1,54 @@
-"""Send answers that are no JSON. A client that stops reading for a minute is dropped."""
+"""Make and send answers that are no JSON.
+
+They may take long to make: a client that goes away meanwhile ends the work. One that stops reading for a minute is
+dropped.
+"""
 
 import asyncio
+from collections.abc import Awaitable
 
 import structlog
 from aiohttp import hdrs, web
 
+from pepeunit_gateway.api.failures import RequestError
 from pepeunit_gateway.api.routing import Download, Media, Stream
 
-__all__ = ["send_download"]
+__all__ = ["make_download", "send_download"]
 
 _STALL_TIMEOUT = 60.0
+_LOOK_INTERVAL = 0.25
 
 log = structlog.get_logger(__name__)
+
+
+async def make_download(request: web.Request, making: Awaitable[Download]) -> Download:
+    """Return what `making` makes; it is cancelled when the client goes away.
+
+    Raises:
+        RequestError: the client has gone; nobody will read this answer.
+    """
+    job = asyncio.ensure_future(making)
+    try:
+        while request.transport is not None and not request.transport.is_closing():
+            if (await asyncio.wait({job}, timeout=_LOOK_INTERVAL))[0]:
+                return job.result()
+    except asyncio.CancelledError:
+        await _give_up(job)
+        raise
+    await _give_up(job)
+    raise RequestError(400, "the client has gone")
+
+
+async def _give_up(job: "asyncio.Future[Download]") -> None:
+    """End the making; close a stream that is there all the same."""
+    job.cancel()
+    await asyncio.wait({job})
+    if job.cancelled() or job.exception() is not None:
+        return
+    content = job.result().content
+    if not isinstance(content, bytes):
+        async with content:
+            return
 
 
 async def _write(response: web.StreamResponse, stream: Stream) -> None:

@@ -1,8 +1,9 @@
 """A small API of its own, for the tests of the routing layer."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 from uuid import UUID
@@ -161,6 +162,27 @@ async def get_stream(kind: str) -> Download:
     return Download(stream, Media.TAR, {"Repr-Digest": "sha-256=:abc:"})
 
 
+@dataclass
+class SlowStreams:
+    """What became of the streams that take until `go_on` to make."""
+
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@things.get("/slow/stream", token=Token.NONE, media=Media.TAR)
+async def get_slow_stream(slow: SlowStreams) -> Download:
+    """Pieces that come late."""
+    slow.begun.set()
+    try:
+        await slow.go_on.wait()
+    except asyncio.CancelledError:
+        slow.given_up.set()
+        raise
+    return Download(Piecewise(), Media.TAR)
+
+
 async def provide_caller(request: web.Request) -> Caller:
     token = request.headers.get(TOKEN_HEADER)
     if token == "wrong":
@@ -172,5 +194,11 @@ async def always_ready() -> None:
     return None
 
 
-def sample_app(settings: Settings | None = None, readiness=always_ready) -> web.Application:
-    return assemble(settings or Settings(domain="localhost"), [things], {Caller: provide_caller}, readiness)
+def sample_app(
+    settings: Settings | None = None, readiness=always_ready, slow: SlowStreams | None = None
+) -> web.Application:
+    async def provide_slow(_request: web.Request) -> SlowStreams:
+        return slow or SlowStreams()
+
+    providers = {Caller: provide_caller, SlowStreams: provide_slow}
+    return assemble(settings or Settings(domain="localhost"), [things], providers, readiness)

@@ -8,12 +8,12 @@ import pytest
 import structlog
 from aiohttp import ClientPayloadError, FormData
 
-from pepeunit_gateway.api import reading
+from pepeunit_gateway.api import reading, sending
 from pepeunit_gateway.api.dispatch import add_routes
 from pepeunit_gateway.api.models import QueryModel
 from pepeunit_gateway.api.routing import RouteTable, Token
 from tests.support.served import served
-from tests.unit.gateway.api.sample import KNOWN, sample_app, streams
+from tests.unit.gateway.api.sample import KNOWN, SlowStreams, sample_app, streams
 
 BASE = "/pepeunit/api/v1/things"
 AUTH = {"x-auth-token": "me"}
@@ -298,6 +298,29 @@ async def test_a_stream_that_breaks_is_cut_so_that_the_client_notices(client):
         with pytest.raises((ClientPayloadError, ConnectionError)):
             await answer.read()
     assert not streams[-1].open
+
+
+async def test_a_stream_is_made_no_further_when_its_client_has_gone():
+    slow = SlowStreams()
+    with structlog.testing.capture_logs() as events:
+        async with served(sample_app(slow=slow)) as client, asyncio.timeout(10):
+            asking = asyncio.create_task(client.get(f"{BASE}/slow/stream"))
+            await slow.begun.wait()
+            asking.cancel()
+            await slow.given_up.wait()
+    assert events == []
+
+
+async def test_a_stream_that_takes_long_is_waited_for(monkeypatch):
+    monkeypatch.setattr(sending, "_LOOK_INTERVAL", 0.01)
+    slow = SlowStreams()
+    async with served(sample_app(slow=slow)) as client:
+        asking = asyncio.create_task(client.get(f"{BASE}/slow/stream"))
+        await slow.begun.wait()
+        assert not (await asyncio.wait({asking}, timeout=0.1))[0]
+        slow.go_on.set()
+        async with await asking as answer:
+            assert (answer.status, await answer.read()) == (200, b"abcdef")
 
 
 async def test_many_requests_at_once_keep_their_own_ids(client):
