@@ -1,7 +1,7 @@
 """The composition root: the only place that knows every part. Start in order, stop in reverse."""
 
 import asyncio
-import errno
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -13,13 +13,14 @@ from aiohttp import web
 from sqlalchemy import text
 
 from pepeunit_gateway.access.cipher import Cipher
+from pepeunit_gateway.api.listener import bind_api, close_sockets
 from pepeunit_gateway.api.server import create_app
 from pepeunit_gateway.broker.managed import ManagedBroker, ManagedBrokerConfig
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.local import LocalBus, Subscription
 from pepeunit_gateway.datapipe.ingest import Ingest, IngestConfig
 from pepeunit_gateway.datapipe.service import Pipes
-from pepeunit_gateway.errors import CipherError, MqttError, SettingsError, StartError
+from pepeunit_gateway.errors import CipherError, MqttError, SettingsError
 from pepeunit_gateway.firmware.archives import ArchiveCache
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.jobs.access_follower import follow_access, follow_removals
@@ -32,6 +33,7 @@ from pepeunit_gateway.registry.grants import load_grants
 from pepeunit_gateway.registry.outbox import Command
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
+from pepeunit_gateway.storage.addresses import keep_addresses
 from pepeunit_gateway.storage.data_folder import database_url, hold_folder, make_folder, prepare_folder
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.telemetry import TelemetryStore
@@ -87,7 +89,7 @@ async def _no_broker(topic: str, payload: bytes) -> None:
 @asynccontextmanager
 async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     """Open the data folder for one command of the operator; works beside a running gateway."""
-    settings = prepare_folder(settings, starting=False)
+    settings = prepare_folder(settings)
     database = Database(database_url(settings))
     try:
         await upgrade(database)
@@ -104,6 +106,7 @@ class Gateway:
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self.settings = settings
+        self.previous_domain: str | None = None
         self.registry: Registry
         self.broker: ManagedBroker
 
@@ -125,7 +128,9 @@ class Gateway:
             StartError: with a message for a person.
         """
         self._stack.enter_context(hold_folder(make_folder(self._given)))
-        settings = self.settings = prepare_folder(self._given, starting=True)
+        settings = self.settings = prepare_folder(self._given)
+        sockets = bind_api(settings.http_host, settings.http_port)
+        self._stack.callback(close_sockets, sockets)
         database = Database(database_url(settings))
         self._stack.push_async_callback(database.close)
         await upgrade(database)
@@ -147,7 +152,9 @@ class Gateway:
         nodes, queued = context.bus.subscribe(Change.NODE), context.bus.subscribe(Change.OUTBOX)
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
-        await self._serve(context)
+        await self._serve(context, sockets)
+        self._stack.push_async_callback(context.archives.close)
+        self.previous_domain = keep_addresses(self._given, settings)
         poll = RepositoryPoll(self.registry, settings.repo_poll_interval, context.clock)
         self._stack.push_async_callback(poll.stop)
         self._stack.push_async_callback(self._stop_tasks)
@@ -158,19 +165,16 @@ class Gateway:
         self._repeat("repositories", settings.repo_poll_interval, poll.run)
         # for clients in the field, which miss what is sent while they are offline and never ask
         self._repeat("resend", _RESEND_INTERVAL, partial(self.registry.updates.update_all, again=True))
-        self._repeat("expiry", _EXPIRY_INTERVAL, partial(_expire, context))
+        self._repeat("expiry", _EXPIRY_INTERVAL, partial(_expire, context, self.registry))
 
-    async def _serve(self, context: Context) -> None:
+    async def _serve(self, context: Context, sockets: list[socket.socket]) -> None:
         pipes = Pipes(self.registry, context.telemetry)
         app = create_app(self.settings, self.registry, pipes, partial(_ready, context, self.broker))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_HTTP_SHUTDOWN)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        host, port = self.settings.http_host, self.settings.http_port
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise StartError(_listen_message(host, port, error)) from error
+        for sock in sockets:
+            await web.SockSite(runner, sock).start()
 
     async def _publish(self, topic: str, payload: bytes) -> None:
         await self.broker.publish(topic, payload, timeout=_PUBLISH_TIMEOUT)
@@ -191,12 +195,6 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _listen_message(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is taken by another program. Stop it, or set PU_HTTP_PORT to a free port."
-    return f"The API cannot listen on {host}:{port}: {error.strerror}. Check PU_HTTP_HOST and PU_HTTP_PORT."
 
 
 def _ingest_config(settings: Settings) -> IngestConfig:
@@ -238,5 +236,6 @@ async def _follow_nodes(ingest: Ingest, changed: Subscription) -> None:
         await ingest.refresh(nodes)
 
 
-async def _expire(context: Context) -> None:
+async def _expire(context: Context, registry: Registry) -> None:
     await context.telemetry.expire(context.clock())
+    await registry.updates.expire_requests()

@@ -17,7 +17,8 @@ from pepeunit_gateway.app import Gateway, open_registry
 from pepeunit_gateway.errors import PepeunitError
 from pepeunit_gateway.logs import configure_logs
 from pepeunit_gateway.settings import Settings, read_settings, unknown_variables
-from pepeunit_gateway.storage.data_folder import local_address, prepare_folder
+from pepeunit_gateway.storage.addresses import local_address
+from pepeunit_gateway.storage.data_folder import prepare_folder
 
 __all__ = ["main"]
 
@@ -90,6 +91,11 @@ async def _start_block(gateway: Gateway) -> str:
     told = (f"{settings.http_type}://{settings.domain}", settings.mqtt_host)
     if told != (here, _reachable(settings.listen_host_mqtt)):
         lines.append(f"  Devices are told {told[0]} and MQTT {told[1]}:{settings.mqtt_port}")
+    if gateway.previous_domain:
+        lines += [
+            f"  Units made before were told {gateway.previous_domain}; what they send to that address is not heard",
+            "  until they get their env.json and schema.json anew",
+        ]
     if not await gateway.registry.users.admin_exists():
         lines.append(f"  First Admin  {_command(settings)} gateway user create-admin --login NAME")
     if settings.http_host.startswith("127.") or settings.http_host == "localhost":
@@ -130,12 +136,14 @@ def create_admin(
         async with open_registry(settings) as registry:
             return str((await registry.users.create_admin(login, password)).uuid)
 
-    typer.echo(asyncio.run(create()))
+    uuid = asyncio.run(create())
+    typer.echo(f"Admin {login} is made in the data folder {settings.data_dir.absolute()}", err=True)
+    typer.echo(uuid)
 
 
 @app.command()
 def config() -> None:
     """Print the effective settings, secrets masked."""
-    settings = prepare_folder(_settings(), starting=False)
+    settings = prepare_folder(_settings())
     values = settings.model_dump(mode="json")
     typer.echo(json.dumps({f"PU_{name.upper()}": value for name, value in sorted(values.items())}, indent=2))

@@ -9,8 +9,12 @@ import structlog
 __all__ = ["configure_logs"]
 
 
-def configure_logs(form: Literal["json", "plain"], level: str) -> None:
-    """Set up structlog, and let the libraries' own loggers speak through it."""
+def configure_logs(form: Literal["json", "plain"] | None, level: str) -> None:
+    """Set up structlog, and let the libraries' own loggers speak through it.
+
+    Without a `form` a person at a terminal gets plain lines, everything else JSON.
+    """
+    form = form or ("plain" if sys.stderr.isatty() else "json")
     renderer: structlog.typing.Processor
     if form == "json":
         renderer = structlog.processors.JSONRenderer()

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     dp_config_sync_interval: float = Field(60.0, ge=1.0, le=3600.0)
 
     # Logs
-    log_format: Literal["json", "plain"] = "json"
+    log_format: Literal["json", "plain"] | None = None
     min_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
     @classmethod

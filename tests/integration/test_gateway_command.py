@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from uuid import UUID
 
 import pytest
 
@@ -59,7 +60,9 @@ def test_an_admin_is_made_beside_the_running_gateway_and_found_by_the_second_sta
         gateway.wait_until_started()
         assert log_in(gateway, "boss-1") == 401
         done = run_command(tmp_path, "user", "create-admin", "--login", "boss-1", "--password-stdin", stdin=PASSWORD)
-        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        assert done.returncode == 0, done.stderr
+        assert UUID(done.stdout.strip())
+        assert done.stderr == f"Admin boss-1 is made in the data folder {tmp_path}/data\n"
         assert log_in(gateway, "boss-1") == 200
         ports = {"PU_HTTP_PORT": str(gateway.http_port), "PU_MQTT_PORT": str(gateway.mqtt_port)}
         assert gateway.stop() == 0
@@ -109,6 +112,7 @@ def test_an_occupied_port_is_one_clear_message_and_nothing_stays_behind(tmp_path
     assert not any("Traceback" in line for line in gateway.errors)
     assert gateway.output == []
     assert children_named("mosquitto", tmp_path) == []
+    assert not (tmp_path / "data" / "addresses.json").exists()
 
 
 def test_a_second_gateway_on_the_same_folder_is_refused_and_the_first_goes_on(tmp_path):
@@ -204,3 +208,23 @@ def test_a_broker_that_dies_is_replaced_and_the_gateway_is_ready_again(tmp_path)
         assert any("broker.mosquitto.died" in line for line in gateway.errors)
         assert gateway.stop() == 0
     assert children_named("mosquitto", tmp_path) == []
+
+
+def test_a_start_on_another_port_tells_where_it_listens_and_what_devices_are_told(tmp_path):
+    with GatewayProcess(tmp_path) as first:
+        first.wait_until_started()
+        assert first.stop() == 0
+    with GatewayProcess(tmp_path) as second:
+        block = second.wait_until_started()
+        assert f"API          http://127.0.0.1:{second.http_port}/pepeunit/api/v1" in block
+        assert f"Devices are told http://127.0.0.1:{first.http_port} and MQTT 127.0.0.1:{second.mqtt_port}" in block
+        assert second.stop() == 0
+
+
+def test_a_changed_domain_is_told_once_with_what_to_do(tmp_path):
+    seen = []
+    for variables in ({}, {"PU_DOMAIN": "devices.example:80"}, {}):
+        with GatewayProcess(tmp_path, **variables) as gateway:
+            seen.append("Units made before were told" in gateway.wait_until_started())
+            assert gateway.stop() == 0
+    assert seen == [False, True, False]

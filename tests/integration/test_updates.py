@@ -174,6 +174,26 @@ async def test_a_unit_that_still_reports_the_old_commit_long_after_the_command_i
         assert text.startswith("422: 11: Update Error: ")
 
 
+async def test_a_unit_that_says_nothing_after_the_command_is_an_error_and_a_late_report_a_success(tmp_path):
+    async with world(tmp_path, repo_poll_interval=1.0, state_send_interval=1) as stage:
+        unit = await connected(stage, "unit-1")
+        stage.tree.write("main.py", "print('new')\n")
+        new = stage.tree.commit("second")
+        stage.tree.push()
+        await unit.next_message()
+
+        async def told():
+            await stage.gateway.registry.updates.expire_requests()
+            body = (await stage.alice.get(f"/units/{unit.api.uuid}")).body
+            return body["firmware_update_status"], "reported nothing" in (body["firmware_update_error"] or "")
+
+        await eventually(told, ("Error", True))
+        await unit.report(new)
+        await eventually(
+            reader(stage.alice, unit.api.uuid, "firmware_update_status", "firmware_update_error"), ("Success", None)
+        )
+
+
 async def test_a_command_outlives_the_death_of_the_broker(stage):
     """The outbox keeps it until the broker has acknowledged."""
     unit = await connected(stage, "unit-1")

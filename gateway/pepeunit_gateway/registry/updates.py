@@ -154,6 +154,29 @@ class Updates:
             text = f"the unit still reports {commit or 'no version'}, {waited} s after the command"
             await self._conclude(row, FirmwareUpdateStatus.ERROR, UpdateError(text).detail)
 
+    async def expire_requests(self) -> None:
+        """Give up on updates of units that say nothing: 3 x PU_STATE_SEND_INTERVAL after the command they are errors.
+
+        One that reports its target later is a success after all.
+        """
+        limit = timedelta(seconds=3 * self._context.settings.state_send_interval)
+        silent = (units.c.firmware_update_status == FirmwareUpdateStatus.REQUEST_SENT.value) & (
+            units.c.last_firmware_update_datetime < self._context.clock() - limit
+        )
+        error = UpdateError(
+            f"the unit has reported nothing for {int(limit.total_seconds())} s since the command; is it running and "
+            "connected? See its own output"
+        )
+        values = {
+            "firmware_update_status": FirmwareUpdateStatus.ERROR.value,
+            "firmware_update_error": error.detail,
+            "last_firmware_update_datetime": None,
+        }
+        async with self._context.act() as act:
+            written = await act.connection.execute(units.update().where(silent).values(values))
+        if written.rowcount:
+            log.info("unit.update.silent", units=written.rowcount)
+
     async def _stale(self, repo: UUID, target: Target, *, again: bool) -> Sequence[Row[Any]]:
         moved = units.c.synced_commit.is_distinct_from(target.commit)
         reported = units.c.current_commit_version != target.commit  # a unit that never reported is not waiting

@@ -5,31 +5,26 @@ Source: design.md rule 6 and "Settings of our own", decisions.md 19 and 23.
 
 import base64
 import fcntl
-import json
 import os
 import secrets
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import structlog
 from pydantic import SecretStr
 from sqlalchemy.engine import URL, make_url
 
 from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.settings import Settings
+from pepeunit_gateway.storage.addresses import fill_addresses
+from pepeunit_gateway.storage.kept_file import read_kept, write_kept
 
-__all__ = ["database_url", "hold_folder", "local_address", "make_folder", "prepare_folder"]
+__all__ = ["database_url", "hold_folder", "make_folder", "prepare_folder"]
 
 _SECRETS = "secrets.json"
-_ADDRESSES = "addresses.json"
 _LOCK = "gateway.lock"
 _SECRETS_LOCK = "secrets.lock"
-
-log = structlog.get_logger(__name__)
 
 
 def database_url(settings: Settings) -> URL:
@@ -59,12 +54,11 @@ def make_folder(settings: Settings) -> Path:
     return folder
 
 
-def prepare_folder(settings: Settings, *, starting: bool) -> Settings:
+def prepare_folder(settings: Settings) -> Settings:
     """Make the folder if it is missing and return the settings with secrets and addresses filled in.
 
-    What was generated or derived at the first start is read back at every later one. Addresses are kept, and compared
-    with what the machine has, only when the gateway is `starting` and holds the folder: a command of the operator may
-    have other settings.
+    What was generated at the first use is read back at every later one; `keep_addresses` does so for addresses once
+    the gateway listens.
 
     Raises:
         StartError: the folder cannot be made or written, or what is kept in it is damaged.
@@ -74,7 +68,7 @@ def prepare_folder(settings: Settings, *, starting: bool) -> Settings:
     try:
         with _lock(folder / _SECRETS_LOCK):
             filled = _with_secrets(filled)
-        return _with_addresses(filled, starting=starting)
+        return fill_addresses(filled)
     except OSError as error:
         raise StartError(f"The data folder {folder} cannot be used: {error}. Check the files in it.") from error
 
@@ -113,36 +107,9 @@ def _user_name() -> str:
     return os.environ.get("USER") or str(os.geteuid())
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        values = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise StartError(f"{path} is damaged ({error}); restore it from a backup") from None
-    if not isinstance(values, dict):
-        raise StartError(f"{path} is damaged; restore it from a backup")
-    return values
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    """Replace the file at once and for good; nobody else may read it."""
-    descriptor, new = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(values, file, indent=4)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(new).replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _with_secrets(settings: Settings) -> Settings:
     path = settings.data_dir / _SECRETS
-    kept = _read(path)
+    kept = read_kept(path)
     generated = {
         "secret_key": secrets.token_urlsafe(32),
         "encrypt_key": base64.b64encode(os.urandom(32)).decode(),
@@ -154,79 +121,10 @@ def _with_secrets(settings: Settings) -> Settings:
     }
     if missing:
         kept |= missing
-        _write(path, kept)
+        write_kept(path, kept)
     update = {
         name: SecretStr(kept[name])
         for name in generated
         if name in kept and not getattr(settings, name).get_secret_value()
     }
     return settings.model_copy(update=update)
-
-
-def local_address() -> str:
-    """Return this machine's address on its network, or 127.0.0.1; no packet is sent for that."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a documentation address: connecting UDP only looks up the route
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
-
-
-def _is_ours(host: str) -> bool:
-    """Tell whether `host` names an address of this machine, by binding to it."""
-    try:
-        found = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)
-    except OSError:
-        return False
-    for family, kind, protocol, _, address in found:
-        with socket.socket(family, kind, protocol) as probe:
-            try:
-                probe.bind(address)
-            except OSError:
-                continue
-            return True
-    return False
-
-
-def _derive(settings: Settings) -> dict[str, Any]:
-    wildcard = settings.http_host in ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not bound
-    host = local_address() if wildcard else settings.http_host
-    if ":" in host:
-        raise StartError(f"PU_HTTP_HOST={host}: set PU_DOMAIN and PU_MQTT_HOST to the name that devices use")
-    return {"domain": f"{host}:{settings.http_port}", "mqtt_host": host, "secure": False}
-
-
-def _with_addresses(settings: Settings, *, starting: bool) -> Settings:
-    """Fill PU_DOMAIN, PU_MQTT_HOST and PU_SECURE (decisions.md 19): set ones win and are kept, others are kept ones."""
-    path = settings.data_dir / _ADDRESSES
-    kept = _read(path)
-    given = {"domain": settings.domain, "mqtt_host": settings.mqtt_host, "secure": settings.secure}
-    chosen = {name: value for name, value in given.items() if value not in ("", None)}
-    derived = {} if given.keys() <= kept.keys() | chosen.keys() else _derive(settings)
-    final = {**derived, **kept, **chosen}
-    if starting:
-        if final != kept:
-            _write(path, final)
-        _compare(settings, {name: value for name, value in kept.items() if name not in chosen})
-    return settings.model_copy(update=final)
-
-
-def _compare(settings: Settings, kept: dict[str, Any]) -> None:
-    """Say where a kept address is no longer this machine's; nothing is changed for that."""
-    for name in ("domain", "mqtt_host"):
-        if name in kept and not _is_ours(str(kept[name]).partition(":")[0]):
-            log.warning(
-                "settings.address.gone",
-                variable=f"PU_{name.upper()}",
-                kept=kept[name],
-                hint=f"this machine no longer has it; devices use it until you set PU_{name.upper()}",
-            )
-    port = str(kept.get("domain", "")).partition(":")[2]
-    if port and int(port) != settings.http_port:
-        log.warning(
-            "settings.address.moved",
-            kept=kept["domain"],
-            port=settings.http_port,
-            hint="devices were told the kept address; set PU_DOMAIN to tell them the new one",
-        )

@@ -10,12 +10,16 @@ from structlog.testing import capture_logs
 
 from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.settings import read_settings
+from pepeunit_gateway.storage.addresses import keep_addresses
 from pepeunit_gateway.storage.data_folder import hold_folder, prepare_folder
 
 
 def prepare(folder, **variables):
     given = {"PU_DATA_DIR": str(folder), **variables}
-    return prepare_folder(read_settings(given, folder.parent), starting=True)
+    settings = read_settings(given, folder.parent)
+    final = prepare_folder(settings)
+    keep_addresses(settings, final)
+    return final
 
 
 def test_the_first_start_makes_secrets_that_later_starts_find(tmp_path):
@@ -69,12 +73,27 @@ def test_a_deliberate_change_is_kept_for_later_starts(tmp_path):
     assert (later.domain, later.mqtt_host, later.http_type) == ("devices.example", "mqtt.example", "https")
 
 
+def test_a_start_that_did_not_come_to_listen_keeps_no_address(tmp_path):
+    given = {"PU_DATA_DIR": str(tmp_path / "data"), "PU_HTTP_PORT": "8099"}
+    assert prepare_folder(read_settings(given, tmp_path)).domain == "127.0.0.1:8099"
+    assert prepare(tmp_path / "data", PU_HTTP_PORT="9000").domain == "127.0.0.1:9000"
+
+
+def test_the_previous_domain_is_told_after_a_deliberate_change_and_only_then(tmp_path):
+    changes = []
+    for variables in ({}, {}, {"PU_DOMAIN": "devices.example"}, {}):
+        settings = read_settings({"PU_DATA_DIR": str(tmp_path / "data"), **variables}, tmp_path)
+        with capture_logs():
+            changes.append(keep_addresses(settings, prepare_folder(settings)))
+    assert changes == [None, None, "127.0.0.1:8080", None]
+
+
 def test_a_command_of_the_operator_keeps_and_compares_no_address(tmp_path):
     given = {"PU_DATA_DIR": str(tmp_path / "data"), "PU_HTTP_PORT": "9000"}
-    assert prepare_folder(read_settings(given, tmp_path), starting=False).domain == "127.0.0.1:9000"
+    assert prepare_folder(read_settings(given, tmp_path)).domain == "127.0.0.1:9000"
     prepare(tmp_path / "data", PU_HTTP_PORT="8099")
     with capture_logs() as logs:
-        settings = prepare_folder(read_settings(given, tmp_path), starting=False)
+        settings = prepare_folder(read_settings(given, tmp_path))
     assert (settings.domain, logs) == ("127.0.0.1:8099", [])
 
 
@@ -99,7 +118,7 @@ def test_a_folder_that_an_unprivileged_user_may_not_write_is_a_clear_message(tmp
         "from pepeunit_gateway.storage.data_folder import prepare_folder\n"
         "if os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
         "else: os.chmod(sys.argv[1], 0o555)\n"
-        "try: prepare_folder(read_settings({'PU_DATA_DIR': sys.argv[1]}, Path('/')), starting=True)\n"
+        "try: prepare_folder(read_settings({'PU_DATA_DIR': sys.argv[1]}, Path('/')))\n"
         "except StartError as error: print(error.message)\n"
     )
     for parent in (tmp_path, *tmp_path.parents):
@@ -127,7 +146,7 @@ def test_many_that_start_on_an_empty_folder_at_once_make_one_set_of_secrets(tmp_
         "from pepeunit_gateway.settings import read_settings\n"
         "from pepeunit_gateway.storage.data_folder import prepare_folder\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
-        "settings = prepare_folder(read_settings({'PU_DATA_DIR': sys.argv[1]}, Path('/')), starting=False)\n"
+        "settings = prepare_folder(read_settings({'PU_DATA_DIR': sys.argv[1]}, Path('/')))\n"
         "print(settings.secret_key.get_secret_value(), settings.encrypt_key.get_secret_value())\n"
     )
     processes = [
