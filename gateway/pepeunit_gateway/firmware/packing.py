@@ -18,7 +18,7 @@ from pepeunit_gateway.firmware.ustar import DamagedTarError, Member, header, pad
 
 __all__ = ["ArchiveFormat", "write_archive"]
 
-_CHUNK = 256 * 1024
+_CHUNK = 32 * 1024  # at level 9 even this takes a board a good part of a second, if what it holds is chosen badly
 _WBITS = frozenset([*range(-15, -8), *range(9, 16), *range(25, 32)])
 _LEVELS = range(-1, 10)
 _ZIP_EPOCH = 315_532_800  # 1980-01-01, before which zip knows no time
@@ -70,7 +70,7 @@ def write_archive(
         extra: files for the root, e.g. env.json; the base has none of these names.
         fmt: what to write.
         out: a seekable file, empty.
-        check: called before each chunk of 256 KiB at most; what it raises ends the work.
+        check: called before each chunk of 32 KiB at most; what it raises ends the work.
 
     Raises:
         DamagedTarError: the base is no good.

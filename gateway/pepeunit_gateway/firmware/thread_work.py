@@ -1,7 +1,7 @@
 """Long blocking work in threads that ends soon when nobody wants its result any more.
 
 A thread cannot be cancelled, and a process does not end before its threads do. The work is therefore given `check`,
-which it calls between pieces of some hundred kilobytes.
+which it calls between pieces that take a fraction of a second each.
 """
 
 import asyncio
