@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from ipaddress import ip_address
 
 import pytest
@@ -35,3 +37,28 @@ async def test_an_operator_may_allow_it():
 async def test_an_unknown_host_is_named():
     with pytest.raises(RepositoryRegistryError, match=r"There is no host nowhere\.invalid"):
         await resolve_host("nowhere.invalid", 80, allow_private=True, limit=30)
+
+
+SILENT_RESOLVER = """
+import socket, time
+import uvloop
+from pepeunit_gateway.errors import RepositoryRegistryError
+from pepeunit_gateway.firmware.addresses import resolve_host
+
+async def main():
+    try:
+        await resolve_host("git.example", 443, allow_private=True, limit=0.1)
+    except RepositoryRegistryError as error:
+        print(error.message)
+
+socket.getaddrinfo = lambda *_, **__: time.sleep(60)
+uvloop.run(main())
+"""
+
+
+def test_a_resolver_without_an_answer_is_given_up_and_does_not_hold_the_process():
+    done = subprocess.run(
+        [sys.executable, "-c", SILENT_RESOLVER], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert done.stdout == "Looking up the host git.example took longer than 0.1 s; try again\n"
+    assert (done.returncode, done.stderr) == (0, "")
