@@ -16,7 +16,7 @@ from pepeunit_gateway.broker.port import Authenticator, MessageHandler
 from pepeunit_gateway.broker.session import GatewaySession
 from pepeunit_gateway.errors import StartError
 
-__all__ = ["ManagedBroker", "ManagedBrokerConfig"]
+__all__ = ["ManagedBroker", "ManagedBrokerConfig", "file_limit"]
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +24,7 @@ _SESSION_TIMEOUT = 10.0
 _DRAIN_TIMEOUT = 1.5  # seconds for handlers under way at a stop; the rest comes again at the next start
 _FILES_PER_DEVICE = 2
 _OTHER_FILES = 1024
+_FEW_DEVICES = 1000  # fewer are worth a warning; ordinary machines have room for more
 
 
 class ManagedBroker:
@@ -102,12 +103,25 @@ class ManagedBroker:
         await self._session.publish(topic, payload, time_limit=timeout)
 
 
-def _raise_file_limit(max_clients: int) -> None:
-    """Raise the soft limit of open files to what `max_clients` devices need: two each."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def file_limit(hard: int, max_clients: int) -> tuple[int, int]:
+    """Return how many files to ask for and how many devices fit into them, two files each.
+
+    Args:
+        hard: the most that may be asked for, RLIM_INFINITY for any number.
+        max_clients: the devices to make room for.
+    """
     wanted = max_clients * _FILES_PER_DEVICE + _OTHER_FILES
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        log.warning("broker.files.limited", limit=hard, wanted=wanted, note="raise it with ulimit -n or LimitNOFILE=")
-        wanted = hard
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if hard == resource.RLIM_INFINITY or hard >= wanted:
+        return wanted, max_clients
+    return hard, max(0, hard - _OTHER_FILES) // _FILES_PER_DEVICE
+
+
+def _raise_file_limit(max_clients: int) -> None:
+    """Raise the soft limit of open files to what `max_clients` devices need, as far as the machine lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit, devices = file_limit(hard, max_clients)
+    if devices < max_clients:
+        tell = log.warning if devices < _FEW_DEVICES else log.info
+        tell("broker.files.limited", limit=limit, devices=devices, note="raise it with ulimit -n or LimitNOFILE=")
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
