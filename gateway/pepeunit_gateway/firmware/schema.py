@@ -128,7 +128,7 @@ def _check_name(name: str, key: str, symbols: str) -> None:
     if wrong:
         raise GitRepoError(
             f"{SCHEMA_EXAMPLE}: {key}: the name {name[:60]!r} holds {''.join(wrong)[:20]!r}; "
-            f"allowed are letters, digits and the rest of PU_AVAILABLE_TOPIC_SYMBOLS"
+            "allowed are letters, digits and / _ -"
         )
     reserved = _BASE_NAMES.get(key)
     if reserved is not None and name not in reserved:
