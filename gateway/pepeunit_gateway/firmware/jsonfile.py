@@ -4,14 +4,20 @@ Source: protocol/firmware.md 7.6 to 7.8 (an object at the root, written with an 
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import NoReturn, TypeAlias
 
 from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError
 
-__all__ = ["JSON", "dump_object", "load_object"]
+__all__ = ["JSON", "check_portable", "dump_object", "load_object"]
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
+
+_MAX_DEPTH = 32
+_MAX_DIGITS = 1_000  # Python itself gives up at 4,300
+_SHOWN_STEPS = 4
+_SHOWN_KEY = 60
 
 
 def load_object(data: bytes | None, name: str) -> dict[str, JSON]:
@@ -23,7 +29,8 @@ def load_object(data: bytes | None, name: str) -> dict[str, JSON]:
 
     Raises:
         GitRepoError: the file is missing, not UTF-8, or not an object.
-        CustomJSONDecodeError: the text is not JSON; the message gives line and column.
+        CustomJSONDecodeError: the text is not JSON, the message gives line and column; or not every device could read
+            it, the message names the key (see `check_portable`).
     """
     if data is None:
         raise GitRepoError(f"{name} is missing at the root of this commit; add the file, commit and push")
@@ -32,21 +39,79 @@ def load_object(data: bytes | None, name: str) -> dict[str, JSON]:
     except UnicodeDecodeError as error:
         raise GitRepoError(f"{name} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs)
+        value = json.loads(text, parse_int=_read_int, parse_constant=_refuse_constant, object_pairs_hook=_unique_pairs)
+        check_portable(value)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise CustomJSONDecodeError(f"{name}, {place}: {error.msg}; correct the file, commit and push") from error
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        deep = isinstance(error, RecursionError)
+        reason = f"it is nested too deeply; {_MAX_DEPTH} levels are possible" if deep else str(error)
         raise CustomJSONDecodeError(f"{name}: {reason}; correct the file, commit and push") from error
     if not isinstance(value, dict):
         raise GitRepoError(f"{name} must be a JSON object, that is {{...}}, at its top; it is {_kind(value)}")
     return value
 
 
+def check_portable(value: JSON) -> None:
+    """Refuse what Python reads but cannot write again, or what no device could read.
+
+    That is half of a surrogate pair in a text or a key, a number that is no double (infinite, NaN, or an integer beyond
+    1.8e308), and lists and objects more than 32 deep.
+
+    Raises:
+        ValueError: says what is wrong and at which key, in ASCII.
+    """
+    _check(value, (), 0)
+
+
+def _check(value: JSON, path: tuple[str | int, ...], depth: int) -> None:
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, int | float) and not _is_double(value):
+        raise ValueError(f"the number at {_place(path)} is too large or no number")
+    elif isinstance(value, list | dict):
+        if depth == _MAX_DEPTH:
+            raise ValueError(f"it is nested too deeply at {_place(path)}; {_MAX_DEPTH} levels are possible")
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(key, str):
+                _check_text(key, (*path, key))
+            _check(item, (*path, key), depth + 1)
+
+
+def _check_text(text: str, path: tuple[str | int, ...]) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = json.dumps(text[error.start])
+        raise ValueError(f"{half} at {_place(path)} is half of a surrogate pair and no character") from None
+
+
+def _is_double(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer may have any number of digits
+        return False
+
+
+def _place(path: tuple[str | int, ...]) -> str:
+    """Write a path as `"a"[0]."b"`, only its end if it is long."""
+    steps = [
+        f"[{step}]" if isinstance(step, int) else f".{json.dumps(step[:_SHOWN_KEY])}" for step in path[-_SHOWN_STEPS:]
+    ]
+    text = "".join(steps).removeprefix(".") or "the top"
+    return f"...{text}" if len(path) > _SHOWN_STEPS else text
+
+
 def dump_object(value: Mapping[str, JSON]) -> bytes:
     """Write an object the way archives carry it: UTF-8, indent 4, the order of keys kept, a newline at the end."""
     return json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _read_int(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits is too large")
+    return int(digits)
 
 
 def _refuse_constant(constant: str) -> NoReturn:
