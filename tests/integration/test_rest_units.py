@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.rest_world import MISSING, world
-from tests.support.sample_program import ENV_EXAMPLE, make_repo, make_unit, nodes_of, sample_tree
+from tests.support.sample_program import ENV_EXAMPLE, SCHEMA_EXAMPLE, make_repo, make_unit, nodes_of, sample_tree
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -273,6 +273,24 @@ async def test_only_the_creator_changes_and_deletes_a_unit(here):
     assert (await here.nobody.get("/unit_nodes", {"unit_uuid": made["uuid"]})).body["count"] == 0
 
 
+async def test_a_unit_whose_example_becomes_unreadable_is_told_so_and_heals_with_the_next_push(here, tmp_path):
+    tree = sample_tree(here.git, tmp_path / "work", "turning")
+    registry, repo = await make_repo(here.alice, here.git.url("turning"), "turning-repo")
+    unit = await make_unit(here.alice, repo["uuid"], "turning-unit")
+    for content, status in ((r'{"A": "\ud800"}', 422), ('{"A": 1e999}', 422), ('{"A": "fine"}', 200)):
+        tree.write("env_example.json", content)
+        tree.commit(content)
+        tree.push()
+        reply = await here.alice.patch(f"/repository_registry/update_local_repository/{registry['uuid']}")
+        assert reply.status == 204, reply.body
+        for path in ("env", "firmware/tar", "get_current_schema"):
+            reply = await here.alice.get(f"/units/{path}/{unit['uuid']}")
+            assert reply.status == status, reply.body
+            if status == 422:
+                assert reply.detail.startswith("422: 9: JSON Decode Error: env_example.json: "), reply.detail
+                assert '"A"' in reply.detail
+
+
 async def test_units_are_listed_with_their_nodes_where_asked(here, unit):
     plain = await here.nobody.get("/units", {"uuids": unit["uuid"]})
     assert plain.body["units"][0]["unit_nodes"] == []
@@ -291,6 +309,11 @@ async def test_units_are_listed_with_their_nodes_where_asked(here, unit):
         ("env_example.json", "[1", 9),
         ("env_example.json", "[1]", 5),
         ("schema_example.json", '{"input_topic": []}', 5),
+        ("env_example.json", r'{"A": "\ud800"}', 9),
+        ("env_example.json", '{"A": 1e999}', 9),
+        ("env_example.json", '{"A": ' + "[" * 300 + "]" * 300 + "}", 9),
+        ("schema_example.json", json.dumps(SCHEMA_EXAMPLE | {"x\udfff": 1}), 9),
+        ("schema_example.json", json.dumps(SCHEMA_EXAMPLE).replace("[", "[1e999, ", 1), 9),
     ],
 )
 async def test_a_repository_with_broken_example_files_makes_no_unit_and_says_why(here, tmp_path, file, content, code):
