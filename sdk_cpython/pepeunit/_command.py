@@ -10,11 +10,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import PepeunitError
+from .errors import EnvError, PepeunitError, SchemaError
 
 __all__ = ["main"]
 
-_MISSING_EXTRA = 2
+_WRONG_USE = 2
 _FAILED = 1
 _OWN_PACKAGES = ("pepeunit", "pepeunit_gateway", "pepeunit_tools")
 # Group -> module with `main(argv) -> int`, its extra, and whether the group's name is part of its argv.
@@ -35,7 +35,7 @@ _HELP = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; its exit code. 2 means wrong usage or a missing extra."""
+    """Run the command; its exit code. 2 means wrong usage, a missing extra or a folder that is no unit's."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in _GROUPS:
         return _run_group(arguments[0], arguments[1:])
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if parsed.group == "device":
         return _run_device(Path(parsed.program), once=parsed.once)
     parser.print_help()
-    return _MISSING_EXTRA
+    return _WRONG_USE
 
 
 def _run_group(name: str, arguments: list[str]) -> int:
@@ -55,13 +55,13 @@ def _run_group(name: str, arguments: list[str]) -> int:
     try:
         if importlib.util.find_spec(module_name) is None:
             sys.stderr.write(f"pepeunit {name} is not part of version {_version()}\n")
-            return _MISSING_EXTRA
+            return _WRONG_USE
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if not _belongs_to_extra(error.name or ""):
             raise
         sys.stderr.write(f'pepeunit {name} needs the extra "{extra}": pip install "pepeunit[{extra}]"\n')
-        return _MISSING_EXTRA
+        return _WRONG_USE
     code: int = module.main([name, *arguments] if takes_name else arguments)
     return code
 
@@ -77,9 +77,12 @@ def _run_device(program: Path, *, once: bool) -> int:
 
     if not program.is_file():
         sys.stderr.write(f"{program} is no file: give the unit's main.py\n")
-        return _MISSING_EXTRA
+        return _WRONG_USE
     try:
         return Launcher(program.absolute(), once=once).run()
+    except (EnvError, SchemaError) as error:
+        sys.stderr.write(f"{program} cannot run: {error}\n")
+        return _WRONG_USE
     except (PepeunitError, OSError) as error:
         sys.stderr.write(f"{program} cannot run: {error}\n")
         return _FAILED

@@ -20,8 +20,11 @@ __all__ = ["Device", "program_path"]
 class Device:
     """The ground that a unit stands on. `env` and `schema` are replaced whole when the gateway sends new ones."""
 
-    def __init__(self, directory: Path, *, disk: Disk | None = None) -> None:
-        """Raises EnvError or SchemaError if env.json or schema.json is missing or broken."""
+    def __init__(self, directory: Path, *, program: Path | None = None, disk: Disk | None = None) -> None:
+        """`program` is the file that is started, the one of this process if none is given.
+
+        Raises EnvError or SchemaError if env.json or schema.json is missing or broken.
+        """
         self.directory = directory
         self._disk = disk or Disk()
         # Not at the top, to keep `import pepeunit` light.
@@ -35,9 +38,8 @@ class Device:
         self.log = Log(directory, self._current_env)
         workers = Workers()
         self.rest = Rest(self._current_env, workers)
-        self.updates = Updates(
-            directory, self.rest, self.uuid, workers, program=_below(program_path(), directory), disk=self._disk
-        )
+        started = _below(program or program_path(), directory)
+        self.updates = Updates(directory, self.rest, self.uuid, workers, program=started, disk=self._disk)
 
     @property
     def installed_commit(self) -> str:

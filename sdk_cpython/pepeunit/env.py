@@ -134,5 +134,6 @@ def read_env(directory: Path) -> Env:
         return Env(parse_env(path.read_bytes()))
     except OSError as error:
         raise EnvError(
-            f"cannot read {path} ({error.strerror}): download the unit's archive and unpack it there",
+            f"cannot read {path} ({error.strerror}): a unit is made by `pepeunit unit download NAME DIR`, or by "
+            "unpacking its archive"
         ) from None

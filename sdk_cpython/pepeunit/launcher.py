@@ -1,9 +1,10 @@
 """`pepeunit device run`: keeps a unit program running on this machine.
 
 An update that was cut is completed before any code of the unit is read; a program that asks for it, or crashed, starts
-again.
+again. Before one that crashed does, the gateway is asked for another version: the mend of a program that cannot start.
 """
 
+import asyncio
 import random
 import signal
 import subprocess
@@ -17,7 +18,10 @@ from pathlib import Path
 from types import FrameType
 
 from .backoff import Backoff
+from .env import read_env
 from .recovery import RESTART_EXIT_CODE, recover
+from .rescue import Rescue
+from .schema import read_schema
 
 __all__ = ["Launcher", "Next", "decide"]
 
@@ -53,13 +57,18 @@ class Launcher:
     def __post_init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._stop: int | None = None
+        self._rescue = Rescue(self.program, self.say)
 
     def run(self) -> int:
         """Start the program, again and again; the exit code of its last run (128 + n if signal n killed it).
 
-        Raises SwitchError if an update that was cut cannot be completed, OSError if the program cannot be started.
+        Raises EnvError or SchemaError if a file that every program needs is missing or broken before the first start,
+        SwitchError if an update that was cut cannot be completed, OSError if the program cannot be started.
         """
         crashes = 0
+        recover(self.program.parent)
+        read_env(self.program.parent)
+        read_schema(self.program.parent)
         with self._passing_signals():
             while True:
                 recover(self.program.parent)
@@ -73,8 +82,13 @@ class Launcher:
                     continue
                 crashes = 1 if time.monotonic() - begun > _STEADY else crashes + 1
                 delay = self.backoff.delay(crashes, random.random())  # noqa: S311  # spreads load, guards nothing
-                self.say(f"{self.program.name} ended with {code}; it starts again in {delay:.1f} s")
-                if not self._wait(delay):
+                self.say(
+                    f"{self.program.name} ended with {code}; it starts again in {delay:.1f} s, "
+                    "or when the gateway has another version"
+                )
+                if asyncio.run(self._wait(delay)):
+                    crashes = 0
+                if self._stop is not None:
                     return code if code >= 0 else 128 - code
 
     def _run_once(self) -> int:
@@ -94,12 +108,25 @@ class Launcher:
         if self._stop is not None:
             child.send_signal(self._stop)
 
-    def _wait(self, seconds: float) -> bool:
-        """Wait before the next start; False if a signal came meanwhile."""
+    async def _wait(self, seconds: float) -> bool:
+        """Wait before the next start; True as soon as another version is in place. A signal ends the wait.
+
+        A question or download under way when the time is over is waited for; each has a limit of its own.
+        """
+        rescue = asyncio.create_task(self._rescue.run())
         end = time.monotonic() + seconds
-        while self._stop is None and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _POLL))
-        return self._stop is None
+        try:
+            while self._stop is None:
+                await asyncio.wait({rescue}, timeout=_POLL)
+                if rescue.done():
+                    rescue.result()
+                    return True
+                if time.monotonic() >= end and not self._rescue.is_busy:
+                    break
+            return False
+        finally:
+            rescue.cancel()
+            await asyncio.gather(rescue, return_exceptions=True)
 
     @contextmanager
     def _passing_signals(self) -> Iterator[None]:

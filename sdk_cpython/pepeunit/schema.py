@@ -131,5 +131,6 @@ def read_schema(directory: Path) -> Schema:
         return parse_schema(path.read_bytes())
     except OSError as error:
         raise SchemaError(
-            f"cannot read {path} ({error.strerror}): download the unit's archive and unpack it there",
+            f"cannot read {path} ({error.strerror}): a unit is made by `pepeunit unit download NAME DIR`, or by "
+            "unpacking its archive"
         ) from None

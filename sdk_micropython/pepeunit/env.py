@@ -108,7 +108,7 @@ def load(base):
     if data is None:
         data = files.read(base + "/env.json.prev")
     if data is None:
-        raise EnvError("there is no " + base + "/env.json: download the unit's archive and unpack it there")
+        raise EnvError("there is no " + base + "/env.json: copy all that `pepeunit unit download NAME DIR` fetches")
     return Env(parse(data))
 
 

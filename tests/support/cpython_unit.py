@@ -44,12 +44,15 @@ async def running(unit: Unit) -> AsyncIterator["asyncio.Task[int]"]:
 
 
 @contextlib.asynccontextmanager
-async def program(main: Path, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`pepeunit device run` on a program; killed, with its child, when the block ends."""
+async def program(main: Path, *options: str, console: Path | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`pepeunit device run` on a program, ended with its child when the block ends, printing to `console`."""
     code = "import sys; from pepeunit._command import main; sys.exit(main(sys.argv[1:]))"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, "device", "run", str(main), *options, cwd=main.parent, env=dict(os.environ)
-    )
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(console.open("ab")) if console is not None else None
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, "device", "run", str(main), *options,
+            cwd=main.parent, env=dict(os.environ), stdout=output, stderr=output,
+        )  # fmt: skip
     try:
         yield process
     finally:

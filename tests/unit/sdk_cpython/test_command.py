@@ -8,6 +8,8 @@ import pytest
 import pepeunit
 from pepeunit import _command
 from pepeunit._command import main
+from tests.support.cpython_unit import lay_out
+from tests.support.micropython import env, schema
 
 
 def test_the_version_is_printed(capsys):
@@ -25,6 +27,18 @@ def test_no_group_prints_the_help(capsys):
 def test_a_missing_program_is_said_in_one_line(tmp_path, capsys):
     assert main(["device", "run", str(tmp_path / "main.py")]) == 2
     assert capsys.readouterr().err.strip().endswith("give the unit's main.py")
+
+
+@pytest.mark.parametrize("name", ["env.json", "schema.json"])
+def test_a_folder_that_is_no_units_is_said_in_one_line_before_the_program_starts(tmp_path, capfd, name):
+    lay_out(tmp_path, env(), schema(), main_py="print('started')")
+    (tmp_path / name).unlink()
+    assert main(["device", "run", str(tmp_path / "main.py")]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert name in line
+    assert "pepeunit unit download NAME DIR" in line
 
 
 def test_an_update_that_cannot_be_completed_is_said_in_one_line(tmp_path, capsys):
@@ -70,7 +84,7 @@ def test_a_missing_module_of_ours_is_a_mistake_and_not_hidden(group):
 def test_without_any_extra_every_other_group_names_its_extra_and_device_works(tmp_path):
     venv.create(tmp_path / "env", with_pip=False, symlinks=True)
     python = tmp_path / "env/bin/python"
-    (tmp_path / "main.py").write_text("print('runs')")
+    lay_out(tmp_path, env(), schema(), main_py="print('runs')")
     # Only the SDK itself and paho are to be seen, as after `pip install pepeunit`.
     import paho
 

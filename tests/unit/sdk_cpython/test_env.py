@@ -91,5 +91,5 @@ def test_the_env_of_another_unit_is_refused():
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):
-    with pytest.raises(EnvError, match="download the unit's archive"):
+    with pytest.raises(EnvError, match="pepeunit unit download NAME DIR"):
         read_env(tmp_path)

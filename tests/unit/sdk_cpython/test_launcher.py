@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ import pytest
 
 from pepeunit.backoff import Backoff
 from pepeunit.launcher import Launcher, Next, decide
+from tests.support.cpython_unit import lay_out
+from tests.support.micropython import env, schema
 
 DEADLINE = 30.0
 
@@ -33,10 +36,9 @@ def test_what_follows_an_exit_code(code, stopped, once, following):
     assert decide(code, stopped=stopped, once=once) is following
 
 
-def program(directory, text):
-    path = directory / "main.py"
-    path.write_text(text)
-    return path
+def program(directory, text, port=1):
+    """A unit whose gateway listens on `port`: by default there is none."""
+    return lay_out(directory, env(port), schema(), main_py=text) / "main.py"
 
 
 COUNT = """
@@ -62,8 +64,8 @@ def test_a_program_that_asks_for_it_is_started_again_every_time_s8(tmp_path):
 def test_a_program_that_crashed_is_started_again_and_a_person_told(tmp_path):
     launcher, lines = launch(program(tmp_path, COUNT + "if number < 3: sys.exit(1)"))
     assert launcher.run() == 0
-    assert len(lines) == 2
-    assert "main.py ended with 1" in lines[0]
+    assert sum("main.py ended with 1" in line for line in lines) == 2
+    assert sum("no other version could be asked for" in line for line in lines) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_a_cut_update_is_completed_before_the_program_is_read_s2(tmp_path):
 def started(path):
     code = "import sys; from pepeunit._command import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "device", "run", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
@@ -108,3 +110,16 @@ def test_a_signal_is_passed_on_and_the_exit_code_of_the_program_returned(tmp_pat
         assert process.stdout.readline() == "ready\n"
         os.kill(process.pid, number)
         assert process.wait(DEADLINE) == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_also_while_the_gateway_is_asked(tmp_path, number):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        path = program(tmp_path, "raise SystemExit(3)", silent.getsockname()[1])
+        with started(path) as process:
+            silent.settimeout(DEADLINE)
+            asking, _address = silent.accept()
+            with asking:
+                assert b"get_target_version" in asking.recv(4096)
+                os.kill(process.pid, number)
+                assert process.wait(5.0) == 3

@@ -94,5 +94,5 @@ def test_an_absent_map_is_empty():
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):
-    with pytest.raises(SchemaError, match="download the unit's archive"):
+    with pytest.raises(SchemaError, match="pepeunit unit download NAME DIR"):
         read_schema(tmp_path)
