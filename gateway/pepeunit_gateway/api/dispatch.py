@@ -97,6 +97,22 @@ def _check(endpoint: Endpoint, providers: Mapping[type, Provider], names: set[st
     names.add(endpoint.name)
 
 
+def _refusal(allowed: frozenset[str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+
+    return refuse
+
+
+def _refuse_others(app: web.Application, declared: Mapping[str, frozenset[str]]) -> None:
+    """Answer 405 where a path without placeholders is asked with a method that it does not have.
+
+    Without this `GET /users/auth` would be taken for the user whose uuid is "auth".
+    """
+    for path, methods in declared.items():
+        app.router.add_route("*", path, _refusal(methods | {"HEAD"} if "GET" in methods else methods))
+
+
 def add_routes(
     app: web.Application,
     tables: Iterable[RouteTable],
@@ -119,14 +135,18 @@ def add_routes(
     """
     endpoints = tuple(endpoint for table in tables for endpoint in table.endpoints)
     names: set[str] = set()
+    literal: dict[str, frozenset[str]] = {}
     for endpoint in endpoints:
         _check(endpoint, providers, names)
         serve = _Dispatcher(endpoint, providers, context).serve
         for path in (endpoint.route.path, endpoint.route.also):
             if path is None:
                 continue
+            if not endpoint.path_params:
+                literal[prefix + path] = literal.get(prefix + path, frozenset()) | {endpoint.route.method}
             if endpoint.route.method == "GET":
                 app.router.add_get(prefix + path, serve)
             else:
                 app.router.add_route(endpoint.route.method, prefix + path, serve)
+    _refuse_others(app, literal)
     return endpoints

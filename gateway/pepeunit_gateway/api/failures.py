@@ -16,7 +16,6 @@ from uuid import uuid4
 
 import structlog
 from aiohttp import web
-from multidict import CIMultiDict
 from pydantic import ValidationError as PydanticError
 from pydantic_core import to_json
 from sqlalchemy.exc import SQLAlchemyError
@@ -42,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 _BUSY_RETRY = 5
 """Seconds after which a client may try again; whoever held the database did so for longer than a request needs."""
+
+_PYDANTIC_PREFIX = "Value error, "
+"""What pydantic puts before the messages of our own validators."""
 
 _PREFIXES = {
     404: "Not Found",
@@ -86,7 +88,12 @@ def invalid_input(error: PydanticError, *where: str) -> InvalidInputError | Cust
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     if problems[0]["type"] == "json_invalid":
         return CustomJSONDecodeError(f"the body is not JSON: {problems[0]['msg'].removeprefix('Invalid JSON: ')}")
-    return InvalidInputError([{"type": p["type"], "loc": [*where, *p["loc"]], "msg": p["msg"]} for p in problems])
+    return InvalidInputError(
+        [
+            {"type": p["type"], "loc": [*where, *p["loc"]], "msg": p["msg"].removeprefix(_PYDANTIC_PREFIX)}
+            for p in problems
+        ]
+    )
 
 
 def _answer(status: int, detail: object, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -104,14 +111,14 @@ def _api_error(error: ApiError) -> web.Response:
 
 
 def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
-    message = {
-        404: f"there is no {request.path}; see the OpenAPI document",
-        405: f"{request.method} is not possible here; see the Allow header",
-    }.get(error.status, error.reason)
-    kept: CIMultiDict[str] = CIMultiDict()
-    if "Allow" in error.headers:
-        kept["Allow"] = error.headers["Allow"]
-    return _answer(error.status, RequestError(error.status, message).detail, kept)
+    message = error.reason
+    headers: dict[str, str] = {}
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+        message = f"{request.method} is not possible here, only {headers['Allow']}"
+    elif error.status == web.HTTPNotFound.status_code:
+        message = f"there is no {request.path}; see the OpenAPI document"
+    return _answer(error.status, RequestError(error.status, message).detail, headers)
 
 
 def _busy(request: web.Request, error: SQLAlchemyError) -> web.Response:

@@ -36,7 +36,10 @@ MAX_INTEGER = 2**31 - 1
 
 
 def _utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is outside the years 1 to 9999") from None
 
 
 UtcTime = Annotated[datetime, AfterValidator(_utc)]

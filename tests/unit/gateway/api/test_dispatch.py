@@ -58,6 +58,12 @@ async def test_a_query_time_without_an_offset_is_utc(client, text, seen):
         assert (await answer.json())["seen"][2] == seen
 
 
+async def test_a_time_that_utc_cannot_tell_is_a_fault_of_the_client_told_in_plain_words(client):
+    async with client.get(BASE, params={"since": "0001-01-01T00:00:00+05:00"}) as answer:
+        problem = {"type": "value_error", "loc": ["query", "since"], "msg": "the time is outside the years 1 to 9999"}
+        assert (answer.status, await answer.json()) == (422, {"detail": [problem]})
+
+
 @pytest.mark.parametrize(("limit", "seen"), [("0", "0"), ("", None), ("7", "7"), ("500", "500")])
 async def test_a_limit_in_range_reaches_the_handler(client, limit, seen):
     async with client.get(BASE, params={"limit": limit}) as answer:

@@ -50,11 +50,22 @@ async def test_an_unknown_route_is_404_in_the_same_form(client):
         assert answer.headers["X-Request-ID"]
 
 
-async def test_a_wrong_method_is_405_and_says_what_is_allowed(client):
-    async with client.put(BASE) as answer:
-        assert answer.status == 405
-        assert (await answer.json())["detail"].startswith("405: 2: Method Not Allowed: PUT is not possible here")
-        assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", BASE, "GET, HEAD, POST"),
+        ("PUT", f"{BASE}/{KNOWN}", "DELETE, GET, HEAD, PATCH"),
+        ("GET", f"{BASE}/upload", "POST"),
+        ("DELETE", f"{BASE}/log_list", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_405_and_says_what_is_allowed(client, method, path, allowed):
+    """Also where the last part of the path could be taken for an entity's uuid."""
+    async with client.request(method, path) as answer:
+        detail = f"405: 2: Method Not Allowed: {method} is not possible here, only {allowed}"
+        assert (answer.status, await answer.json()) == (405, {"detail": detail})
+        assert answer.headers["Allow"] == allowed
 
 
 async def test_an_unforeseen_error_is_logged_once_and_answered_with_the_requests_id_only(client):
