@@ -296,10 +296,10 @@ async def test_a_failed_env_or_schema_download_never_touches_the_live_file_s1(be
     assert token() not in texts(bench.unit)
 
 
-async def test_env_update_never_moves_the_installed_commit_s4(bench):
+async def test_env_update_never_moves_the_installed_commit_not_even_by_a_restart_s4(bench):
     bench.server.json(ENV, {**bench.env, "PU_COMMIT_VERSION": NEXT, "NEW": 5})
     bench.offer(archive(bench.files()))
-    async with running(bench.unit) as task:
+    async with running(bench.unit):
         await bench.command("env_update")
         await logs(bench.unit, "env.json was updated")
         assert bench.unit.env.NEW == 5
@@ -311,6 +311,11 @@ async def test_env_update_never_moves_the_installed_commit_s4(bench):
         await bench.broker.cut()
         await bench.broker.until(lambda: bench.broker.payloads(STATE))
         assert json.loads(bench.broker.payloads(STATE)[0])["pu_commit_version"] == COMMIT
+    bench.broker.published.clear()
+    async with running(bench.start()) as task:  # now it starts with an env.json that names the next commit
+        await bench.broker.until(lambda: bench.broker.payloads(STATE))
+        assert json.loads(bench.broker.payloads(STATE)[0])["pu_commit_version"] == COMMIT
+        assert bench.unit.installed_commit == bench.installed()["commit"] == COMMIT
         await bench.broker.send(command("update"), UPDATE)
         assert await ends(task) == 75, "the update is not refused"
     assert bench.installed()["commit"] == NEXT
