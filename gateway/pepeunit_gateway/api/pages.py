@@ -2,6 +2,7 @@
 
 GET <prefix>/api/v1/openapi.json    the document
 GET <prefix>/docs                   Swagger UI, served from the installed package swagger-ui-py; works offline
+GET /, <prefix>/docs/               lead to that page; / only where it is not the card
 GET <prefix>                        the platform's card (decisions.md 11)
 GET /healthz, /readyz               for supervisors: the process answers; its parts are ready
 """
@@ -55,7 +56,10 @@ _PAGE = """<!DOCTYPE html>
 </html>
 """
 _START = """window.onload = () => {
-  SwaggerUIBundle({url: %s, dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null});
+  SwaggerUIBundle({
+    url: %s, dom_id: "#swagger-ui", deepLinking: true, persistAuthorization: true, validatorUrl: null,
+    defaultModelsExpandDepth: 0
+  });
 };
 """
 _FLAGS = (
@@ -144,8 +148,14 @@ def _add_docs(app: web.Application, settings: Settings, endpoints: tuple[Endpoin
         headers = {"Content-Type": _ASSETS[name], "Cache-Control": "public, max-age=86400"}
         return web.FileResponse(folder / name, headers=headers)
 
+    async def lead_to_page(_request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": f"{base}/docs"})
+
     app.router.add_get(document_path, serve_document)
     app.router.add_get(f"{base}/docs", serve_page)
+    app.router.add_get(f"{base}/docs/", lead_to_page)
+    if base:
+        app.router.add_get("/", lead_to_page)
     app.router.add_get(f"{base}/docs/static/{{name}}", serve_asset)
 
 

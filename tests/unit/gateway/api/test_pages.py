@@ -33,6 +33,19 @@ async def test_the_page_needs_nothing_but_this_server(client):
     assert "<script>" not in text
 
 
+@pytest.mark.parametrize("path", ["/", "/pepeunit/docs/"])
+async def test_whoever_asks_for_the_root_is_led_to_the_page(client, path):
+    async with client.get(path, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (302, "/pepeunit/docs")
+    async with client.get(path) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/html")
+
+
+async def test_a_token_that_was_put_into_the_page_stays_there(client):
+    async with client.get("/pepeunit/docs/static/start.js") as answer:
+        assert "persistAuthorization: true" in await answer.text()
+
+
 async def test_the_start_script_names_the_document(client):
     async with client.get("/pepeunit/docs/static/start.js") as answer:
         assert 'url: "/pepeunit/api/v1/openapi.json"' in await answer.text()
