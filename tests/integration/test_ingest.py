@@ -252,15 +252,32 @@ async def test_a_poison_message_in_the_middle_of_a_batch_harms_no_other_b2(datab
 
 
 async def test_a_bad_log_item_is_left_out_alone_w26(database, unit, running):
-    items = [{"level": "Info", "text": "one"}, {"level": "Loud", "text": "x"}, 7, {"level": "error", "text": "two"}]
+    bad = [{"level": "Loud", "text": "x"}, 7, {"level": "Info", "text": "\ud800"}, {"level": "Info", "text": "a\0b"}]
+    items = [{"level": "Info", "text": "one"}, *bad, {"level": "error", "text": "two"}]
     async with running() as ingest:
         await ingest.on_message(base_topic(unit, "log"), json.dumps(items).encode())
-        assert (ingest.counters.bad, ingest.counters.bad_log_items) == (0, 2)
+        assert (ingest.counters.bad, ingest.counters.bad_log_items) == (0, 4)
+        assert ingest.counters.refused_rows == 0
     assert [(row["level"], row["text"]) for row in await rows_of(database, unit_logs)] == [
         ("Info", "one"),
         ("Error", "two"),
     ]
     assert (await row_of(database, units, unit))["last_update_datetime"].year == 2025
+
+
+@pytest.mark.parametrize("poison", ["\ud800", "a\0b", [["\udfff"]], 10**400])
+async def test_a_state_keeps_what_a_database_can_hold_of_it(database, unit, running, poison):
+    names = ("pu_commit_version", "ifconfig", "statvfs", "millis", "unknown", "pois\ud800n")
+    state = {"freq": 1, **dict.fromkeys(names, poison)}
+    async with running() as ingest:
+        await ingest.on_message(base_topic(unit, "state"), json.dumps(state).encode())
+        assert (ingest.counters.bad, ingest.counters.refused_rows) == (0, 0)
+    row = await row_of(database, units, unit)
+    assert row["current_commit_version"] is None
+    assert json.loads(row["unit_state_dict"]) == {
+        "ifconfig": [], "statvfs": [], "millis": None, "mem_free": None, "mem_alloc": None, "freq": 1.0,
+        "pu_commit_version": None,
+    }  # fmt: skip
 
 
 async def test_states_that_come_quickly_are_all_accepted_w25(database, unit, running):

@@ -4,10 +4,11 @@ Source: protocol/broker.md 6.4 and 6.5, protocol/entities.md 1.4; W25 (no state 
 bad log item harms no other).
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn, TypeGuard
 from uuid import UUID
 
 import msgspec
@@ -53,7 +54,7 @@ def parse_state(unit: UUID, payload: bytes, now: datetime) -> StateRow:
     state: dict[str, Any] = {name: _list(message.get(name)) for name in _LISTS}
     state.update((name, _float(message.get(name))) for name in _FLOATS)
     commit = message.get("pu_commit_version")
-    state["pu_commit_version"] = commit if isinstance(commit, str) and "\0" not in commit else None
+    state["pu_commit_version"] = commit if _is_text(commit) else None
     return StateRow(unit, msgspec.json.encode(state).decode(), state["pu_commit_version"], now)
 
 
@@ -82,14 +83,39 @@ def parse_logs(
 
 
 def _decode(payload: bytes) -> Any:
+    """Read JSON; a text in it that is none, or a number too large, is no reason to lose the rest.
+
+    Such a text holds surrogates afterwards, and such a number is infinite.
+    """
     try:
         return msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # the other reader is slower and takes more
+    try:
+        return json.loads(payload.decode(errors="surrogateescape"), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise BadMessageError(f"the payload is not JSON: {error}") from None
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _is_text(value: Any) -> TypeGuard[str]:
+    """Tell whether a database can hold it."""
+    return isinstance(value, str) and "\0" not in value and _is_encodable(value)
+
+
+def _is_encodable(value: Any) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) and _is_shallow(value, _MAX_DEPTH) else []
+    return value if isinstance(value, list) and _is_shallow(value, _MAX_DEPTH) and _is_encodable(value) else []
 
 
 def _is_shallow(value: Any, depth: int) -> bool:
@@ -115,7 +141,7 @@ def _log_row(item: Any, default: datetime) -> tuple[str, str, datetime] | None:
     level, text, created = item.get("level"), item.get("text"), item.get("create_datetime")
     if not isinstance(level, str) or level.capitalize() not in _LEVELS:
         return None
-    if not isinstance(text, str) or "\0" in text:
+    if not _is_text(text):
         return None
     try:
         moment = default if created is None else _utc(_moment.validate_python(created))

@@ -50,6 +50,13 @@ def logs_of(payload):
         ({"pu_commit_version": 7}, {}),
         ({"pu_commit_version": "a\0b"}, {}),
         ({"unknown": 1, "millis": 2}, {"millis": 2.0}),
+        ({"unknown": "\ud800", "millis": 2}, {"millis": 2.0}),
+        ({"\udfff": 1, "millis": 2}, {"millis": 2.0}),
+        ({"pu_commit_version": "a\ud800", "millis": 2}, {"millis": 2.0}),
+        ({"ifconfig": ["10.0.0.2", {"\ud800": 1}], "statvfs": [1], "millis": 2}, {"statvfs": [1], "millis": 2.0}),
+        (b'{"unknown": "\xff", "millis": 2}', {"millis": 2.0}),
+        (b'{"pu_commit_version": "\xed\xa0\x80", "freq": 1e999, "millis": 2}', {"millis": 2.0}),
+        (b'{"pu_commit_version": "k\xc3\xb6ln", "unknown": 1e999}', {"pu_commit_version": "köln"}),
     ],
 )
 def test_a_state_is_filtered_key_by_key(message, expected):
@@ -59,7 +66,7 @@ def test_a_state_is_filtered_key_by_key(message, expected):
     assert isinstance(state["millis"], float | None)
 
 
-BROKEN = [b"", b"{", b"\xff", b"nonsense", b"NaN", b'{"millis": NaN}', b'{"a": "\xff"}', b"[" * 100_000]
+BROKEN = [b"", b"{", b"\xff", b"nonsense", b"NaN", b'{"millis": NaN}', b'{"a": "\xff}', b"[" * 100_000]
 
 
 @pytest.mark.parametrize("payload", [*BROKEN, b"[]", b"3", b"null", b'"text"'], ids=lambda value: repr(value[:9]))
@@ -100,6 +107,9 @@ def test_the_level_is_written_in_any_case(level):
         {"level": 1, "text": "x"},
         {"level": "Info", "text": 5},
         {"level": "Info", "text": "a\0b"},
+        {"level": "Info", "text": "half \ud83d of a pair"},
+        {"level": "Info\udc00", "text": "x"},
+        {"level": "Info", "text": "x", "create_datetime": "\ud800"},
         {"level": "Info", "text": "x", "create_datetime": "yesterday"},
         {"level": "Info", "text": "x", "create_datetime": []},
         {"level": "Info", "text": "x", "create_datetime": 1e300},
@@ -112,6 +122,17 @@ def test_a_bad_item_is_left_out_alone_w26(item):
     assert [row.text for row in logs.rows] == ["before", "after"]
     assert logs.bad == 1
     assert logs.rows[1].create_datetime == NOW + timedelta(seconds=2)
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", b"\\ud800"], ids=repr)
+@pytest.mark.parametrize("more", [b"", b', "create_datetime": 1e999', b', "x": 1e999'])
+def test_an_item_that_is_no_text_is_left_out_alone_w26(text, more):
+    bad = b'{"level": "Info", "text": "' + text + b'"' + more + b"}"
+    logs = logs_of(
+        b'[{"level": "Info", "text": "\\ud83d\\ude00"}, ' + bad + b', {"level": "Info", "text": "k\xc3\xb6ln"}]'
+    )
+    assert [row.text for row in logs.rows] == ["\N{GRINNING FACE}", "köln"]
+    assert logs.bad == 1
 
 
 @pytest.mark.parametrize(
