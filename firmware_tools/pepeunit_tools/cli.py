@@ -1,6 +1,7 @@
 """`pepeunit login | repo | unit | node`: a gateway over REST, for people and scripts. Source: decisions.md 27.
 
-Exit codes: 0 done, 1 refused or not reachable (one line on stderr says why), 2 wrong usage.
+Exit codes: 0 done, 1 refused or not reachable (one line on stderr says why), 2 wrong usage. With `--json` that line
+is the gateway's detail as it stands, with status and code.
 """
 
 import sys
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> int:
     try:
         app(argv, prog_name="pepeunit")
     except ToolError as error:
-        return _refuse(argv, error.message)
+        return _refuse(argv, error.detail if "--json" in argv else error.message)
     except OSError as error:  # of a folder or file that the person named
         return _refuse(argv, f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except SystemExit as ending:  # how typer ends every command

@@ -7,10 +7,11 @@ time in all, not only for each read, and a limit of size.
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +32,14 @@ _CHUNK = 64 * 1024
 _OK = range(200, 300)
 _UNAUTHORIZED = 401
 _ERRORS = range(400, 600)
+_CODES = re.compile(r"\d{3}: \d+: [^:]+: ")
+_LEAKS = ("Value error, ", "Assertion failed, ")  # what pydantic puts before the sentence of a validator
 
 Row = Mapping[str, Any]
 """One entity of a list, as the gateway sent it."""
 
-Query = Mapping[str, str | int]
+Query = Mapping[str, str | int | Sequence[str]]
+"""A sequence repeats its key."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ class Client:
         return Download(answer.body, answer.repr_digest)
 
     def _ask(self, method: str, path: str, query: Query, body: object, time_limit: float | None) -> _Answer:
-        target = f"{self._parts.path}{path}" + (f"?{urlencode(query, errors='replace')}" if query else "")
+        target = f"{self._parts.path}{path}" + (f"?{urlencode(query, doseq=True, errors='replace')}" if query else "")
         answer = self._exchange(method, target, body, _Watch(time_limit or self._time_limit))
         if answer.status in _OK:
             return answer
@@ -146,7 +150,8 @@ class Client:
             raise self._unexpected(f"with status {answer.status}")
         again = answer.status == _UNAUTHORIZED and self._token is not None
         hint = "; log in again: pepeunit login URL --login NAME" if again else ""
-        raise RefusedError(detail + hint, status=answer.status)
+        words = _CODES.sub("", detail, count=1) if _CODES.match(detail) else detail
+        raise RefusedError(words + hint, status=answer.status, detail=detail + hint)
 
     def _exchange(self, method: str, target: str, body: object, watch: _Watch) -> _Answer:
         headers = {"accept": "application/json", "connection": "close"}
@@ -224,6 +229,14 @@ def _detail(answer: object) -> str | None:
     detail = answer.get("detail") if isinstance(answer, dict) else None
     if isinstance(detail, list):
         problems = [problem for problem in detail if isinstance(problem, dict)]
-        wheres = [".".join(str(part) for part in problem.get("loc", [])) for problem in problems]
-        detail = "; ".join(f"{where}: {problem.get('msg')}" for where, problem in zip(wheres, problems, strict=True))
+        detail = "; ".join(_problem(problem) for problem in problems)
     return plain(detail) if isinstance(detail, str) and detail else None
+
+
+def _problem(found: Row) -> str:
+    """One finding in words: the field's name without the part of the request it stood in, and what is wrong."""
+    where = ".".join(str(part) for part in found.get("loc", [])[1:])
+    words = str(found.get("msg"))
+    for leak in _LEAKS:
+        words = words.removeprefix(leak)
+    return f"{where}: {words}" if where else words

@@ -5,8 +5,8 @@ ToolError
 ├── LoginFileError         the kept login cannot be read or written
 ├── UnreachableError       no complete answer came: refused, cut, too slow, too long
 ├── UnexpectedAnswerError  an answer came, but not that of a Pepeunit gateway
-├── RefusedError           the gateway said no; the message is its `detail`
-├── UnknownNameError       no unit, repo or node of that name is to be seen
+├── RefusedError           the gateway said no; the message is its `detail` without the codes before it
+├── UnknownNameError       no unit, repo, node, link or setting of that name is to be seen
 ├── RepositoryError        the gateway could not fetch a git repository
 └── DownloadError          an archive is not certainly right, or there is no room for its files
 """
@@ -25,11 +25,15 @@ __all__ = [
 
 
 class ToolError(Exception):
-    """Root of the tools' own errors. The message is for a person and says what to do."""
+    """Root of the tools' own errors.
 
-    def __init__(self, message: str) -> None:
+    `message` is for a person and says what to do; `detail` is for a script, with the gateway's status and code.
+    """
+
+    def __init__(self, message: str, *, detail: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.detail = message if detail is None else detail
 
 
 class NotLoggedInError(ToolError):
@@ -52,8 +56,8 @@ class UnexpectedAnswerError(ToolError):
 class RefusedError(ToolError):
     """`status` is the HTTP status of the answer."""
 
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, status: int, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
         self.status = status
 
 

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from pepeunit_tools.client import Client
-from pepeunit_tools.errors import UnexpectedAnswerError
+from pepeunit_tools.errors import RefusedError, ToolError, UnexpectedAnswerError
 from pepeunit_tools.session import KeptLogin, api_url, forget, login_file, save
 
 __all__ = ["log_in"]
+
+_NOT_THERE = (404, 405)
 
 
 def log_in(
@@ -31,14 +33,23 @@ def log_in(
         base = api_url(url)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    answer = Client(base).entity(
-        "POST", "/users/auth", body={"credentials": login, "password": _password(from_stdin=password_stdin)}
-    )
-    token = answer.get("token")
-    if not isinstance(token, str):
-        raise UnexpectedAnswerError(f"{base} gave no token; is a Pepeunit gateway there?")
+    token = _token(base, login, _password(from_stdin=password_stdin))
     save(path, KeptLogin(base, login, token))
     typer.echo(f"logged in to {base} as {login}")
+
+
+def _token(base: str, login: str, password: str) -> str:
+    """Exchange the password for a token; an address that leads elsewhere is said with the form it should have."""
+    try:
+        answer = Client(base).entity("POST", "/users/auth", body={"credentials": login, "password": password})
+        token = answer.get("token")
+    except (RefusedError, UnexpectedAnswerError) as error:
+        if isinstance(error, RefusedError) and error.status not in _NOT_THERE:
+            raise
+        token = None
+    if not isinstance(token, str):
+        raise ToolError(f"there is no Pepeunit API at {base}; give only http://HOST:PORT, as the gateway's start said")
+    return token
 
 
 def _password(*, from_stdin: bool) -> str:

@@ -19,7 +19,11 @@ __all__ = ["API_PATH", "KeptLogin", "api_url", "forget", "load", "login_file", "
 API_PATH = "/pepeunit/api/v1"
 """Where the API lies unless the operator moved it with PU_APP_PREFIX."""
 
+_PARENTS = ("", "/pepeunit", "/pepeunit/api")
+
 _FOLDER_MODE = 0o700
+_PAGES = ("/docs", "/openapi.json")
+"""Addresses that a gateway's start block and its page show, and that people copy."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class KeptLogin:
 def api_url(typed: str) -> str:
     """Return the base URL of the API at the address a person typed; without a path the usual one is added.
 
+    The address of the gateway's page or of its OpenAPI document leads to its API too.
+
     Raises:
         ValueError: that is no http or https address, or it holds more than one.
     """
@@ -44,7 +50,13 @@ def api_url(typed: str) -> str:
         usable = False
     if not usable or not typed.isascii() or not typed.isprintable() or any(mark in typed for mark in " @?#\\"):
         raise ValueError("give the gateway's address, like http://127.0.0.1:8080 or https://pepeunit.example.org")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or API_PATH}"
+    return f"{parts.scheme}://{parts.netloc}{_api_path(parts.path.rstrip('/'))}"
+
+
+def _api_path(typed: str) -> str:
+    for page in _PAGES:
+        typed = typed.removesuffix(page)
+    return API_PATH if typed in _PARENTS else typed
 
 
 def login_file(environ: Mapping[str, str]) -> Path:

@@ -51,7 +51,8 @@ async def test_an_answer_without_body_is_none(server):
 @pytest.mark.parametrize(
     ("status", "detail", "message"),
     [
-        (409, "409: 7: Unit Validation Error: the name is taken", "409: 7: Unit Validation Error: the name is taken"),
+        (409, "409: 7: Unit Validation Error: the name is taken", "the name is taken"),
+        (422, "12: 7: no codes: of ours", "12: 7: no codes: of ours"),
         (422, "limit must be >= 0", "limit must be >= 0"),
         (500, "two\nlines\x1b", r"two\nlines\x1b"),
         (
@@ -60,13 +61,14 @@ async def test_an_answer_without_body_is_none(server):
                 {"type": "enum", "loc": ["query", "command"], "msg": "Input should be 'Update'"},
                 {"type": "missing", "loc": ["body", 0], "msg": "Field required"},
             ],
-            "query.command: Input should be 'Update'; body.0: Field required",
+            "command: Input should be 'Update'; 0: Field required",
         ),
         (
             401,
             "401: 1: No Access: Token expired",
-            "401: 1: No Access: Token expired; log in again: pepeunit login URL --login NAME",
+            "Token expired; log in again: pepeunit login URL --login NAME",
         ),
+        (422, [{"type": "value_error", "loc": ["body"], "msg": "Value error, give one of both"}], "give one of both"),
     ],
 )
 async def test_a_refusal_is_told_in_the_gateways_words_on_one_line(server, status, detail, message):
@@ -76,11 +78,25 @@ async def test_a_refusal_is_told_in_the_gateways_words_on_one_line(server, statu
     assert (caught.value.message, caught.value.status) == (message, status)
 
 
+async def test_a_refusal_keeps_status_and_code_for_scripts(server):
+    server.json("/units", {"detail": "409: 7: Unit Validation Error: taken: by you"}, status=409)
+    with pytest.raises(RefusedError) as caught:
+        await call(server, "GET", "/units")
+    assert caught.value.message == "taken: by you"
+    assert caught.value.detail == "409: 7: Unit Validation Error: taken: by you"
+
+
+async def test_a_sequence_in_a_query_repeats_its_key(server):
+    server.json("/units", {"count": 0, "units": []})
+    await call(server, "GET", "/units", query={"uuids": ["a", "b"], "limit": 1})
+    assert server.calls[0].query == {"uuids": "a", "limit": "1"}  # of a repeated key the server keeps the first
+
+
 async def test_a_failed_login_gives_no_hint_to_log_in(server):
     server.json("/users/auth", {"detail": "401: 1: No Access: wrong"}, status=401)
     with pytest.raises(RefusedError) as caught:
         await asyncio.to_thread(client(server, None).call, "POST", "/users/auth", body={})
-    assert caught.value.message == "401: 1: No Access: wrong"
+    assert caught.value.message == "wrong"
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,10 @@ def test_the_place_follows_XDG_CONFIG_HOME_when_that_is_absolute(tmp_path):  # n
         ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/pepeunit/api/v1"),
         ("https://host/pepeunit/api/v1/", "https://host/pepeunit/api/v1"),
         ("http://[::1]:8080/other/api/v1", "http://[::1]:8080/other/api/v1"),
+        ("http://host:8080/pepeunit", "http://host:8080/pepeunit/api/v1"),
+        ("http://host:8080/pepeunit/docs/", "http://host:8080/pepeunit/api/v1"),
+        ("http://host:8080/pepeunit/api/v1/openapi.json", "http://host:8080/pepeunit/api/v1"),
+        ("http://host:8080/other/api/v1/openapi.json", "http://host:8080/other/api/v1"),
     ],
 )
 def test_an_address_leads_to_the_api(typed, url):
