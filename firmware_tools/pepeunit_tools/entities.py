@@ -7,7 +7,7 @@ from typing import Any, Self
 from pepeunit_tools.client import Row
 from pepeunit_tools.errors import UnexpectedAnswerError
 
-__all__ = ["Command", "LogLine", "Node", "NodeType", "Repo", "Repository", "Unit", "Visibility"]
+__all__ = ["Command", "Edge", "LogLine", "Node", "NodeType", "Repo", "Repository", "Unit", "Visibility"]
 
 
 class Visibility(StrEnum):
@@ -36,11 +36,13 @@ class Repository:
     url: str
     status: str | None
     problem: str | None
+    branches: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, row: Row) -> Self:
         status, problem = _optional(row, "sync_status"), _optional(row, "sync_error")
-        return cls(_text(row, "uuid"), _text(row, "repository_url"), status, problem)
+        branches = tuple(branch for branch in row.get("branches") or () if isinstance(branch, str))
+        return cls(_text(row, "uuid"), _text(row, "repository_url"), status, problem, branches)
 
 
 @dataclass(frozen=True)
@@ -66,22 +68,31 @@ class Repo:
 
 @dataclass(frozen=True)
 class Unit:
-    """`commit` is what the unit reports, `last_update` when it was last heard of or changed (ISO 8601)."""
+    """`commit` is what the unit reports, `last_update` when it was last heard of or changed (ISO 8601).
+
+    `problem` is why its last update failed; `reported` whether a state of it has ever come.
+    """
 
     uuid: str
     name: str
+    repo: str
     commit: str | None
     update_status: str | None
+    problem: str | None
     last_update: str | None
+    reported: bool
 
     @classmethod
     def read(cls, row: Row) -> Self:
         return cls(
             uuid=_text(row, "uuid"),
             name=_text(row, "name"),
+            repo=_text(row, "repo_uuid"),
             commit=_optional(row, "current_commit_version"),
             update_status=_optional(row, "firmware_update_status"),
+            problem=_optional(row, "firmware_update_error"),
             last_update=_optional(row, "last_update_datetime"),
+            reported=row.get("unit_state") is not None,
         )
 
 
@@ -93,10 +104,30 @@ class Node:
     type: str
     name: str
     value: str | None
+    unit: str
 
     @classmethod
     def read(cls, row: Row) -> Self:
-        return cls(_text(row, "uuid"), _text(row, "type"), _text(row, "topic_name"), _optional(row, "state"))
+        return cls(
+            uuid=_text(row, "uuid"),
+            type=_text(row, "type"),
+            name=_text(row, "topic_name"),
+            value=_optional(row, "state"),
+            unit=_text(row, "unit_uuid"),
+        )
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A link between two nodes, by their uuids."""
+
+    uuid: str
+    output: str
+    input: str
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(_text(row, "uuid"), _text(row, "node_output_uuid"), _text(row, "node_input_uuid"))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pepeunit_tools.entities import Node, NodeType, Repo, Unit
 from pepeunit_tools.errors import UnknownNameError
 from pepeunit_tools.wording import plain
 
-__all__ = ["find_node", "find_repo", "find_unit", "node_rows"]
+__all__ = ["find_node", "find_repo", "find_unit", "node_rows", "unit_row"]
 
 
 def _named(client: Client, path: str, key: str, name: str) -> Row | None:
@@ -13,8 +13,8 @@ def _named(client: Client, path: str, key: str, name: str) -> Row | None:
     return next((row for row in rows if row.get("name") == name), None)
 
 
-def find_unit(client: Client, name: str) -> Unit:
-    """Return the unit of that name; names of units are unique on a gateway.
+def unit_row(client: Client, name: str) -> Row:
+    """Return the unit of that name as the gateway sent it; names of units are unique on a gateway.
 
     Raises:
         UnknownNameError: there is none that the caller may see.
@@ -22,7 +22,12 @@ def find_unit(client: Client, name: str) -> Unit:
     row = _named(client, "/units", "units", name)
     if row is None:
         raise UnknownNameError(f"there is no unit {plain(name)} that you may see; see: pepeunit unit list")
-    return Unit.read(row)
+    return row
+
+
+def find_unit(client: Client, name: str) -> Unit:
+    """As `unit_row`, with what the commands need of it."""
+    return Unit.read(unit_row(client, name))
 
 
 def find_repo(client: Client, name: str) -> Repo:

@@ -4,37 +4,58 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pepeunit_tools.client import Row
 from pepeunit_tools.entities import LogLine, Node, Repo, Unit
-from pepeunit_tools.wording import moment, plain, short_commit, shortened
+from pepeunit_tools.wording import ago, moment, plain, short_commit, shortened
 
-__all__ = ["log_text", "node_table", "repo_table", "show_json", "show_table", "unit_table"]
+__all__ = [
+    "link_table",
+    "log_text",
+    "node_table",
+    "pair_table",
+    "repo_table",
+    "show_json",
+    "show_table",
+    "unit_problems",
+    "unit_table",
+]
 
 _VALUE_LENGTH = 60
+_PROBLEM_LENGTH = 200
 _UNCUT = 100_000  # columns; more than any row has
 _PADDING = re.compile(r" +(?=(\x1b\[0m)?$)")  # up to the column's width; a narrow terminal would wrap it
 _LEVEL_WIDTH = 8
 _STYLES = {"Success": "green", "RequestSent": "yellow", "Error": "red"}
 
 
-def unit_table(units: Sequence[Unit]) -> Table:
-    """One row a unit; the version is the commit that it reports."""
-    table = _table("NAME", "VERSION", "UPDATE", "LAST UPDATE", "UUID")
+def unit_table(units: Sequence[Unit], now: datetime) -> Table:
+    """One row a unit; the version is the commit that it reports, SEEN when it was last heard of or changed."""
+    table = _table("NAME", "VERSION", "UPDATE", "SEEN", "UUID")
     for unit in units:
         status = unit.update_status or "-"
         table.add_row(
             _cell(unit.name),
             _cell(short_commit(unit.commit)),
             Text(plain(status), _STYLES.get(status, "")),
-            _cell(moment(unit.last_update)),
+            _cell(ago(unit.last_update, now) if unit.reported else "never"),
             _cell(unit.uuid),
         )
     return table
+
+
+def unit_problems(units: Sequence[Unit]) -> list[str]:
+    """Return a line for each unit whose update failed, with the reason and where to read more."""
+    return [
+        f"{plain(unit.name)}: {shortened(plain(unit.problem or 'the reason is not known'), _PROBLEM_LENGTH)}; "
+        f"more: pepeunit unit show {plain(unit.name)}"
+        for unit in units
+        if unit.update_status == "Error"
+    ]
 
 
 def repo_table(repos: Sequence[Repo], addresses: Mapping[str, str]) -> Table:
@@ -56,6 +77,23 @@ def node_table(nodes: Sequence[Node]) -> Table:
     return table
 
 
+def link_table(links: Sequence[tuple[str, str]]) -> Table:
+    """One row a link: the Output that gives and the Input that receives, each as UNIT:NODE."""
+    table = _table("OUTPUT", "INPUT")
+    for output, fed in links:
+        table.add_row(_cell(output), _cell(fed))
+    return table
+
+
+def pair_table(pairs: Sequence[tuple[str, str]]) -> Table:
+    """Names and values without a heading, whole."""
+    table = _table("", "")
+    table.show_header = False
+    for name, value in pairs:
+        table.add_row(_cell(name), _cell(value))
+    return table
+
+
 def log_text(line: LogLine) -> str:
     """One line of a unit's log: time, level, text."""
     return f"{moment(line.time)}  {plain(line.level):{_LEVEL_WIDTH}}  {plain(line.text)}"
@@ -72,8 +110,8 @@ def show_table(table: Table) -> None:
     sys.stdout.writelines(_PADDING.sub("", line) + "\n" for line in captured.get().splitlines())
 
 
-def show_json(rows: Sequence[Row]) -> None:
-    """Print the rows as the gateway sent them: a JSON array, ASCII only."""
+def show_json(rows: object) -> None:
+    """Print rows as the gateway sent them: JSON, ASCII only."""
     sys.stdout.write(json.dumps(rows, indent=2) + "\n")
 
 

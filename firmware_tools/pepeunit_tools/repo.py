@@ -5,19 +5,18 @@ from typing import Annotated
 
 import typer
 
-from pepeunit_tools.client import FETCH_LIMIT, Client, kept_client
+from pepeunit_tools.client import kept_client
 from pepeunit_tools.entities import Repo, Repository, Visibility
 from pepeunit_tools.errors import RefusedError, RepositoryError
+from pepeunit_tools.lookup import find_repo
+from pepeunit_tools.registration import Credentials, address_problem, deregister, fetched
 from pepeunit_tools.render import repo_table, show_json, show_table
-from pepeunit_tools.wording import plain
 
 __all__ = ["repo"]
 
 repo = typer.Typer(no_args_is_help=True, help="Repos: git branches that units follow.")
 
 _CONFLICT = 409
-_REGISTRY = "/repository_registry"
-Credentials = dict[str, str]
 
 
 @repo.command("add")
@@ -26,7 +25,9 @@ def add(
     *,
     name: Annotated[str, typer.Option(help="4 to 20 letters, digits and the characters _ - .")],
     branch: Annotated[str, typer.Option(help="The branch to follow.")],
-    visibility: Annotated[Visibility, typer.Option(help="Who sees the repo.")] = Visibility.PRIVATE,
+    visibility: Annotated[
+        Visibility, typer.Option(help="Who sees the repo.", case_sensitive=False)
+    ] = Visibility.PRIVATE,
     private: Annotated[
         bool,
         typer.Option(
@@ -35,10 +36,12 @@ def add(
     ] = False,
     tags_only: Annotated[bool, typer.Option("--tags-only", help="Follow only commits that have a tag.")] = False,
 ) -> None:
-    """Register a git repository, or reuse it, and create a repo that follows one of its branches."""
+    """Register a git repository, or fetch a registered one, and create a repo that follows one of its branches."""
+    if problem := address_problem(url):
+        raise typer.BadParameter(problem)
     client = kept_client()
     credentials = _credentials() if private else None
-    repository = _register(client, url, credentials)
+    repository, is_new = fetched(client, url, branch, credentials)
     body = {
         "repository_registry_uuid": repository.uuid,
         "default_branch": branch,
@@ -47,7 +50,12 @@ def add(
         "is_compilable_repo": False,
         "is_only_tag_update": tags_only,
     }
-    made = Repo.read(client.entity("POST", "/repos", body=body))
+    try:
+        made = Repo.read(client.entity("POST", "/repos", body=body))
+    except RefusedError:
+        if is_new:
+            deregister(client, repository.uuid)
+        raise
     typer.echo(f"repo {made.name} ({made.uuid}) follows {branch} of {repository.url}")
 
 
@@ -59,9 +67,27 @@ def show(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     if as_json:
         show_json(rows)
         return
-    registered = [Repository.read(row) for row in client.rows(_REGISTRY, "repositories_registry")]
+    registered = [Repository.read(row) for row in client.rows("/repository_registry", "repositories_registry")]
     addresses = {repository.uuid: repository.url for repository in registered}
     show_table(repo_table([Repo.read(row) for row in rows], addresses))
+
+
+@repo.command("remove")
+def remove(name: Annotated[str, typer.Argument(help="The repo's name.")]) -> None:
+    """Remove a repo that no unit follows, and its git repository from the gateway if no other repo uses it."""
+    client = kept_client()
+    found = find_repo(client, name)
+    try:
+        client.call("DELETE", f"/repos/{found.uuid}")
+    except RefusedError as error:
+        if error.status != _CONFLICT:
+            raise
+        hint = "units follow it; remove them first: pepeunit unit list, pepeunit unit remove NAME"
+        raise RepositoryError(f"repo {name} stays: {hint}", detail=error.detail) from None
+    gone = deregister(client, found.repository)
+    typer.echo(
+        f"repo {found.name} is removed" + ("" if gone else "; its git repository stays: others use it or registered it")
+    )
 
 
 def _credentials() -> Credentials:
@@ -70,43 +96,3 @@ def _credentials() -> Credentials:
     else:
         username, token = (sys.stdin.readline().rstrip("\n") for _ in range(2))
     return {"username": username, "pat_token": token}
-
-
-def _register(client: Client, url: str, credentials: Credentials | None) -> Repository:
-    """Return the repository, fetched.
-
-    Raises:
-        RepositoryError: the gateway cannot fetch it; it stays registered, and the next call tries again.
-    """
-    body = {
-        "platform": "Git",
-        "repository_url": url,
-        "is_public_repository": credentials is None,
-        "credentials": credentials,
-    }
-    try:
-        found = Repository.read(client.entity("POST", _REGISTRY, body=body, time_limit=FETCH_LIMIT))
-    except RefusedError as error:
-        if error.status != _CONFLICT:
-            raise
-        found = _reuse(client, url, credentials, error)
-    if found.status != "Updated":
-        reason = plain(found.problem or f"its state is {found.status}")
-        raise RepositoryError(f"the gateway cannot fetch {url}: {reason}; mend that and run the command again")
-    return found
-
-
-def _reuse(client: Client, url: str, credentials: Credentials | None, refusal: RefusedError) -> Repository:
-    """Return the repository that is registered already; with new credentials, or after a failure, it is fetched now."""
-    listed = client.rows(_REGISTRY, "repositories_registry", {"search_string": url})
-    found = next((one for one in map(Repository.read, listed) if one.url == url), None)
-    if found is None:
-        raise refusal
-    if credentials is not None:
-        path = f"{_REGISTRY}/set_credentials/{found.uuid}"
-        client.call("PATCH", path, body=credentials, time_limit=FETCH_LIMIT)
-    elif found.status != "Updated":
-        client.call("PATCH", f"{_REGISTRY}/update_local_repository/{found.uuid}", time_limit=FETCH_LIMIT)
-    else:
-        return found
-    return Repository.read(client.entity("GET", f"{_REGISTRY}/{found.uuid}"))

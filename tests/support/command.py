@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Command", "Done"]
+__all__ = ["PROGRAM", "Command", "Done"]
 
-_PROGRAM = Path(sys.executable).with_name("pepeunit")
+PROGRAM = Path(sys.executable).with_name("pepeunit")
 _DEADLINE = 60
 
 
@@ -37,7 +37,7 @@ class Command:
     async def __call__(self, *arguments: str, typed: str = "") -> Done:
         """Run to the end; the loop, and with it a gateway in this process, goes on meanwhile."""
         process = await asyncio.create_subprocess_exec(
-            _PROGRAM,
+            PROGRAM,
             *arguments,
             cwd=self.folder,
             env=self.env,

@@ -24,7 +24,15 @@ def config(tmp_path, monkeypatch):
         ["unit", "command", "kitchen", "LogSync"],
         ["repo", "list", "--json"],
         ["node", "set", "kitchen", "fan", "-5"],
+        ["node", "set", "kitchen:fan", "-5"],
         ["node", "link", "kitchen:temperature", "hall:fan"],
+        ["node", "unlink", "kitchen:temperature", "hall:fan"],
+        ["node", "links", "kitchen"],
+        ["repo", "remove", "heating"],
+        ["unit", "command", "kitchen", "logsync"],
+        ["unit", "env", "kitchen", "SPEED=5"],
+        ["unit", "show", "kitchen"],
+        ["unit", "remove", "kitchen", "--yes"],
     ],
 )
 def test_without_a_login_each_command_says_how_to_log_in(arguments, capsys):
@@ -48,6 +56,12 @@ def test_without_a_login_each_command_says_how_to_log_in(arguments, capsys):
         (["repo", "nope"], "nope"),
         (["node", "link", "kitchen", "hall:fan"], "UNIT:NODE"),
         (["node", "link", "kitchen:t", ":fan"], "UNIT:NODE"),
+        (["node", "unlink", "kitchen:t", "hall"], "UNIT:NODE"),
+        (["node", "set", "kitchen"], "UNIT:NODE"),
+        (["node", "set", "kitchen", "5"], "UNIT:NODE"),
+        (["node", "set", "kitchen:fan", "5", "6", "7"], "UNIT:NODE"),
+        (["repo", "add", "/srv/a.git", "--name", "heating", "--branch", "main"], "file:///srv/a.git"),
+        (["unit", "remove", "kitchen"], "--yes"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_wrong(arguments, said, capsys):
@@ -58,7 +72,9 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(arguments, said, capsys)
 def test_help_ends_with_0_and_names_the_commands(capsys):
     assert main(["unit", "--help"]) == 0
     said = capsys.readouterr().out
-    assert all(command in said for command in ("create", "list", "download", "command", "logs"))
+    assert all(
+        command in said for command in ("create", "list", "show", "download", "env", "command", "logs", "remove")
+    )
 
 
 def test_a_gateway_that_is_not_there_is_named(config, capsys):

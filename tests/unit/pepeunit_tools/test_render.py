@@ -2,25 +2,57 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 
 from pepeunit_tools.entities import LogLine, Node, Repo, Unit
-from pepeunit_tools.render import log_text, node_table, repo_table, show_json, show_table, unit_table
+from pepeunit_tools.render import (
+    link_table,
+    log_text,
+    node_table,
+    pair_table,
+    repo_table,
+    show_json,
+    show_table,
+    unit_problems,
+    unit_table,
+)
 
 UUID = "11111111-2222-4333-8444-555555555555"
+NOW = datetime(2026, 1, 2, 3, 4, 17, tzinfo=UTC)
 UNITS = [
-    Unit(UUID, "kitchen", "0123456789abcdef", "Success", "2026-01-02T03:04:05Z"),
-    Unit(UUID, "hall", None, None, None),
+    Unit(UUID, "kitchen", UUID, "0123456789abcdef", "Success", None, "2026-01-02T03:04:05Z", reported=True),
+    Unit(UUID, "hall", UUID, None, None, None, "2026-01-02T03:04:05Z", reported=False),
+]
+LINES = [
+    "NAME     VERSION   UPDATE   SEEN      UUID",
+    f"kitchen  01234567  Success  12 s ago  {UUID}",
+    f"hall     -         -        never     {UUID}",
 ]
 
 
 def test_units_are_a_table_of_plain_lines_in_a_pipe(capsys):
-    show_table(unit_table(UNITS))
+    show_table(unit_table(UNITS, NOW))
+    assert capsys.readouterr().out.splitlines() == LINES
+
+
+def test_why_an_update_failed_stands_under_the_list_and_steers_no_terminal():
+    failed = Unit(UUID, "attic", UUID, None, "Error", "no\nroom\x1b" + "x" * 300, None, reported=True)
+    (line,) = unit_problems([*UNITS, failed])
+    assert line.startswith(r"attic: no\nroom\x1bxxx")
+    assert line.endswith("xx…; more: pepeunit unit show attic")
+    assert len(line) < 250
+
+
+def test_links_and_pairs_are_shown_whole(capsys):
+    show_table(link_table([("kitchen:" + "t" * 200, "hall:\x1b")]))
+    show_table(pair_table([("name", "kitchen"), ("update error", "two\nlines")]))
     assert capsys.readouterr().out.splitlines() == [
-        "NAME     VERSION   UPDATE   LAST UPDATE           UUID",
-        f"kitchen  01234567  Success  2026-01-02 03:04:05Z  {UUID}",
-        f"hall     -         -        -                     {UUID}",
+        "OUTPUT" + " " * 204 + "INPUT",
+        "kitchen:" + "t" * 200 + r"  hall:\x1b",
+        "name          kitchen",
+        r"update error  two\nlines",
     ]
 
 
@@ -35,9 +67,9 @@ def test_repos_are_shown_with_the_address_they_follow(capsys):
 
 def test_a_value_is_cut_and_cannot_write_markup_or_escapes(capsys):
     nodes = [
-        Node(UUID, "Input", "raw_in", "[red]\x1b[31m"),
-        Node(UUID, "Output", "long", "x" * 100),
-        Node(UUID, "Output", "never", None),
+        Node(UUID, "Input", "raw_in", "[red]\x1b[31m", UUID),
+        Node(UUID, "Output", "long", "x" * 100, UUID),
+        Node(UUID, "Output", "never", None, UUID),
     ]
     show_table(node_table(nodes))
     assert capsys.readouterr().out.splitlines() == [
@@ -49,7 +81,7 @@ def test_a_value_is_cut_and_cannot_write_markup_or_escapes(capsys):
 
 
 def test_an_empty_list_says_so(capsys):
-    show_table(unit_table([]))
+    show_table(unit_table([], NOW))
     assert capsys.readouterr().out == "there are none yet\n"
 
 
@@ -72,12 +104,8 @@ def test_colours_are_for_terminals_that_want_them_and_no_row_is_cut_to_their_wid
 ):
     for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm-256color"), ("COLUMNS", "40"), (variable, "xterm")):
         monkeypatch.setenv(name, value)
-    show_table(unit_table(UNITS))
+    show_table(unit_table(UNITS, NOW))
     out = capsys.readouterr().out
     assert ("\x1b[32m" in out) is coloured
     rows = [re.sub(r"\x1b\[\d*m", "", line) for line in out.splitlines()]
-    assert rows[1:] == [
-        f"kitchen  01234567  Success  2026-01-02 03:04:05Z  {UUID}",
-        f"hall     -         -        -                     {UUID}",
-    ]
-    assert rows[0] == "NAME     VERSION   UPDATE   LAST UPDATE           UUID"
+    assert rows == LINES

@@ -1,8 +1,10 @@
 """Text from elsewhere on a terminal."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from pepeunit_tools.wording import moment, plain, short_commit, shortened
+from pepeunit_tools.wording import ago, moment, plain, short_commit, shortened
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,21 @@ def test_a_commit_is_shown_by_its_first_digits():
 )
 def test_times_are_shown_in_utc_to_the_second(text, shown):
     assert moment(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2026-01-02T03:04:05.9Z", "54 s ago"),
+        ("2026-01-02T03:03:00Z", "2 min ago"),
+        ("2026-01-02T03:03:01Z", "119 s ago"),
+        ("2026-01-02T02:05:00+01:00", "2 h ago"),
+        ("2025-12-30T03:05:00Z", "3 d ago"),
+        ("2026-01-02T03:06:00Z", "0 s ago"),
+        ("2026-01-02T03:04:05", "2026-01-02T03:04:05"),
+        (None, "-"),
+        ("yester\nday", r"yester\nday"),
+    ],
+)
+def test_how_long_ago_is_told_in_one_unit_of_time(text, shown):
+    assert ago(text, datetime(2026, 1, 2, 3, 5, tzinfo=UTC)) == shown
