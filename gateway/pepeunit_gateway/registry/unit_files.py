@@ -19,7 +19,7 @@ from pepeunit_gateway.access.tokens import unit_token
 from pepeunit_gateway.errors import CustomJSONDecodeError, UnitError
 from pepeunit_gateway.firmware.archives import Archive, ArchiveFormat
 from pepeunit_gateway.firmware.env import PlatformEnv, check_typed, generated_env, merge_env
-from pepeunit_gateway.firmware.jsonfile import JSON, dump_object
+from pepeunit_gateway.firmware.jsonfile import JSON, check_portable, dump_object
 from pepeunit_gateway.firmware.schema import NodeLink, SchemaExample, build_schema
 from pepeunit_gateway.firmware.versions import Target
 from pepeunit_gateway.registry.context import Act, Context
@@ -232,18 +232,14 @@ def _parse_object(text: str) -> dict[str, JSON]:
         UnitError: not an object.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse)
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        value = json.loads(text)
+        check_portable(value)
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise CustomJSONDecodeError(f"env_json_string is not usable JSON: {reason}") from None
     if not isinstance(value, dict):
         raise UnitError("env_json_string must be a JSON object")
     return value
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number")
 
 
 def _check_kinds(generated: Mapping[str, JSON], typed: Mapping[str, JSON]) -> None:
