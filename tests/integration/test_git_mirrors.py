@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -333,6 +334,33 @@ async def test_a_server_that_does_not_answer_is_given_up_after_the_time_limit(re
     repository.server.fault = Fault(release=threading.Event())
     with pytest.raises(RepositoryRegistryError, match=r"longer than 0\.5 s"):
         await repository.sync(repository.cache(timeout=0.5))
+    assert await repository.main_py() == b"print('one')\n"
+
+
+@pytest.mark.parametrize("command", ["GET", "POST"])
+async def test_a_server_that_takes_a_request_and_is_silent_is_given_up_soon(repository, command):
+    silent = repository.cache(patience=1)
+    repository.server.fault = Fault(release=threading.Event(), held=command)
+    async with asyncio.timeout(10):
+        with pytest.raises(RepositoryRegistryError, match="sent nothing for too long"):
+            await repository.sync(silent)
+    repository.server.fault.release.set()
+    assert repository.leftovers() == set()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_server_that_takes_a_connection_and_is_silent_is_given_up_soon(repository, scheme):
+    silent = repository.cache(patience=1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        async with asyncio.timeout(10):
+            with pytest.raises(RepositoryRegistryError, match=r"did not answer within 1 s|sent nothing for too long"):
+                await silent.sync(repository.registry, f"{scheme}://127.0.0.1:{port}/sample.git", None)
+
+
+async def test_a_slow_server_that_lives_is_waited_for(repository):
+    repository.server.fault = Fault(pause=0.5)
+    await repository.sync(repository.cache(patience=1))
     assert await repository.main_py() == b"print('one')\n"
 
 

@@ -26,15 +26,16 @@ from urllib.parse import urlsplit
 __all__ = ["Fault", "GitServer", "WorkTree"]
 
 _LIMIT = 60
-_CHUNK = 65_536
+_PIECES = 5
 
 
 @dataclass
 class Fault:
     """What goes wrong from now on.
 
-    A `status` instead of an answer (with `headers` and `body`); a reset after `cut_after` bytes of a POST answer; or
-    every request waits until `release` is set (`arrived` tells that one waits).
+    A `status` instead of an answer (with `headers` and `body`); a reset after `cut_after` bytes of a POST answer; every
+    request, or every one of the method `held`, waits until `release` is set (`arrived` tells that one waits); or a POST
+    answer comes in five pieces with `pause` seconds before each.
     """
 
     status: int | None = None
@@ -43,6 +44,8 @@ class Fault:
     cut_after: int | None = None
     release: threading.Event | None = None
     arrived: threading.Event = field(default_factory=threading.Event)
+    held: str = ""
+    pause: float = 0
 
 
 class GitServer:
@@ -178,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
         authorization = self.headers.get("Authorization", "")
         self.git.requests.append((f"{self.command} {self.path}", authorization))
         body = self._body()
-        if fault.release is not None:
+        if fault.release is not None and fault.held in ("", self.command):
             fault.arrived.set()
             fault.release.wait(_LIMIT)
         if fault.status is not None:
@@ -186,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not self._allowed(authorization):
             self._answer(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"no access\n")
         else:
-            self._run_backend(body, fault.cut_after if self.command == "POST" else None)
+            self._run_backend(body, fault if self.command == "POST" else Fault())
 
     def _allowed(self, authorization: str) -> bool:
         if self.git.credentials is None:
@@ -204,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(parts)
 
-    def _run_backend(self, body: bytes, cut_after: int | None) -> None:
+    def _run_backend(self, body: bytes, fault: Fault) -> None:
         url = urlsplit(self.path)
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -227,22 +230,39 @@ class _Handler(BaseHTTPRequestHandler):
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
         status = int(headers.pop("Status", "200").split()[0])
-        self._answer(status, headers, content, cut_after=cut_after)
+        self._answer(status, headers, content, cut_after=fault.cut_after, pause=fault.pause)
 
-    def _answer(self, status: int, headers: dict[str, str], content: bytes, *, cut_after: int | None = None) -> None:
+    def _answer(
+        self,
+        status: int,
+        headers: dict[str, str],
+        content: bytes,
+        *,
+        cut_after: int | None = None,
+        pause: float = 0,
+    ) -> None:
         try:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content[:cut_after])
+            self._write(content[:cut_after], pause)
             if cut_after is not None:
                 self.wfile.flush()
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 self.connection.close()
         except (BrokenPipeError, ConnectionResetError):
             pass  # the client was killed, which is what some tests are about
+
+    def _write(self, content: bytes, pause: float) -> None:
+        if not pause:
+            self.wfile.write(content)
+            return
+        step = len(content) // _PIECES + 1
+        for start in range(0, len(content), step):
+            threading.Event().wait(pause)
+            self.wfile.write(content[start : start + step])
 
 
 def _git(*arguments: str, minutes: int = 0) -> str:

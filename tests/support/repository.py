@@ -38,10 +38,17 @@ class ServedRepository:
     def mirror(self) -> Path:
         return self.mirrors.mirror(self.registry)
 
-    def cache(self, *, max_size: int = 50 * MIB, allow_private: bool = True, timeout: float = 30) -> MirrorCache:
+    def cache(
+        self, *, max_size: int = 50 * MIB, allow_private: bool = True, timeout: float = 30, patience: int = 20
+    ) -> MirrorCache:
         """A cache over the same folder, as the next start of the gateway would have it."""
         return MirrorCache(
-            self.folder / "mirrors", max_size=max_size, allow_private=allow_private, allow_file=(), timeout=timeout
+            self.folder / "mirrors",
+            max_size=max_size,
+            allow_private=allow_private,
+            allow_file=(),
+            timeout=timeout,
+            patience=patience,
         )
 
     async def sync(self, mirrors: MirrorCache | None = None) -> SyncResult:

@@ -16,6 +16,7 @@ import structlog
 from pepeunit_gateway.errors import RepositoryRegistryError
 from pepeunit_gateway.firmware.folders import folder_size, remove_folder
 from pepeunit_gateway.firmware.git import GitOutput, git_environment, run_git
+from pepeunit_gateway.firmware.probing import probe
 from pepeunit_gateway.firmware.refs import Refs, load_refs, parse_show_ref, publish_refs
 from pepeunit_gateway.firmware.remotes import Remote, explain_failure, is_damage
 
@@ -40,7 +41,7 @@ class SyncResult:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorSync:
     """Brings one mirror up to date. The caller holds the lock `lock_fd` of this mirror.
 
@@ -49,6 +50,7 @@ class MirrorSync:
         remote: where to fetch from.
         max_size: bytes that a mirror may take.
         limit: seconds for each git process.
+        patience: seconds for which the server may be silent.
         lock_fd: handed to git, which so keeps the lock while it runs.
     """
 
@@ -56,6 +58,7 @@ class MirrorSync:
     remote: Remote
     max_size: int
     limit: float
+    patience: int
     lock_fd: int
 
     async def run(self) -> SyncResult:
@@ -66,6 +69,8 @@ class MirrorSync:
             TimeoutError: a git process took longer than `limit`.
         """
         await asyncio.to_thread(remove_leftovers, self.mirror)
+        if self.remote.addresses:
+            await probe(self.remote, limit=self.patience)
         before = load_refs(self.mirror)
         if before is None:
             return await self._build(before)
@@ -165,7 +170,7 @@ class MirrorSync:
         environment = git_environment(
             search_path=os.environ.get("PATH", os.defpath),
             protocols=self.remote.protocols,
-            config=self.remote.config() if arguments[0] in _REMOTE_COMMANDS else (),
+            config=self._network_config() if arguments[0] in _REMOTE_COMMANDS else (),
         )
         return await run_git(
             arguments,
@@ -174,6 +179,9 @@ class MirrorSync:
             git_dir=git_dir,
             pass_fds=(self.lock_fd,),
         )
+
+    def _network_config(self) -> tuple[tuple[str, str], ...]:
+        return (*self.remote.config(), ("http.lowSpeedTime", str(self.patience)))
 
 
 class _DamagedError(RepositoryRegistryError):

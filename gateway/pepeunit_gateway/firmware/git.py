@@ -31,7 +31,7 @@ _CONFIG = (
     ("http.followRedirects", "false"),
     ("http.proxy", ""),
     ("http.lowSpeedLimit", "1"),
-    ("http.lowSpeedTime", "60"),  # should git outlive a killed gateway, a dead peer ends it
+    ("http.lowSpeedTime", "20"),  # seconds without a byte a second; a server that prepares a pack says so every 5 s
     ("fetch.unpackLimit", "1"),  # keep packs: one file per fetch, whatever its size
     ("fetch.recurseSubmodules", "false"),
     ("gc.auto", "0"),

@@ -38,10 +38,18 @@ class MirrorCache:
         allow_private: PU_GIT_ALLOW_PRIVATE.
         allow_file: PU_GIT_ALLOW_FILE.
         timeout: seconds for one whole sync, waiting for its turn included.
+        patience: whole seconds for which a server may be silent.
     """
 
     def __init__(
-        self, root: Path, *, max_size: int, allow_private: bool, allow_file: tuple[Path, ...], timeout: float
+        self,
+        root: Path,
+        *,
+        max_size: int,
+        allow_private: bool,
+        allow_file: tuple[Path, ...],
+        timeout: float,
+        patience: int = 20,
     ) -> None:
         self.max_size = max_size
         self.history = History()
@@ -49,6 +57,7 @@ class MirrorCache:
         self._allow_private = allow_private
         self._allow_file = allow_file
         self._limit = timeout
+        self._patience = patience
         self._slots = asyncio.Semaphore(_PARALLEL_SYNCS)
         self._published: dict[UUID, tuple[tuple[int, int], Refs]] = {}
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,7 +82,14 @@ class MirrorCache:
         try:
             async with asyncio.timeout(self._limit), self._turn(registry) as lock_fd, self._slots:
                 remote = Remote(parsed, credentials, await self._addresses(parsed))
-                return await MirrorSync(self.mirror(registry), remote, self.max_size, self._limit, lock_fd).run()
+                return await MirrorSync(
+                    mirror=self.mirror(registry),
+                    remote=remote,
+                    max_size=self.max_size,
+                    limit=self._limit,
+                    patience=self._patience,
+                    lock_fd=lock_fd,
+                ).run()
         except TimeoutError as error:
             raise RepositoryRegistryError(
                 f"Fetching from {parsed.host or parsed.path} took longer than {self._limit:g} s; try again later"

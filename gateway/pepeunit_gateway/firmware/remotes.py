@@ -77,6 +77,10 @@ def _basic(credentials: Credentials) -> str:
 
 _EXPLANATIONS = (
     (
+        r"operation too slow",
+        "The git server at {place} took the request and then sent nothing for too long; try again later",
+    ),
+    (
         r"could not read Username|Authentication failed|returned error: 40[13]",
         "The git server at {place} refuses access; if the repository is private, set credentials that may read it",
     ),
