@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["problems"]
+__all__ = ["problems", "responses"]
 
 _METHODS = {"get", "post", "patch", "delete", "put", "head", "options", "trace"}
 
@@ -40,17 +40,30 @@ def _operation_problems(where: str, path: str, operation: Mapping[str, Any]) -> 
             yield f"{where}: answer {status} is incomplete"
 
 
+def responses(document: Mapping[str, Any], operation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answers of an operation by their status, the shared ones in full."""
+    shared = document["components"].get("responses", {})
+    return {
+        status: shared.get(answer["$ref"].rpartition("/")[2], {}) if "$ref" in answer else answer
+        for status, answer in operation["responses"].items()
+    }
+
+
 def problems(document: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the document, nothing for a good one."""
     found: list[str] = []
     if not str(document.get("openapi", "")).startswith("3.1.") or not {"title", "version"} <= set(document["info"]):
         found.append("head of the document is incomplete")
-    schemas = document["components"]["schemas"]
-    found += [f"{ref} leads nowhere" for ref in set(_references(document)) if ref.rpartition("/")[2] not in schemas]
-    found += [f"schema name {name!r}" for name in schemas if not re.fullmatch(r"[A-Za-z0-9._-]+", name)]
+    components = document["components"]
+    for ref in set(_references(document)):
+        _, kind, name = ref.rsplit("/", 2)
+        if name not in components.get(kind, {}):
+            found.append(f"{ref} leads nowhere")
+    found += [f"schema name {name!r}" for name in components["schemas"] if not re.fullmatch(r"[A-Za-z0-9._-]+", name)]
     ids: list[str] = []
     for path, item in document["paths"].items():
-        for method, operation in item.items():
+        for method, raw in item.items():
+            operation = {**raw, "responses": responses(document, raw)}
             where = f"{method.upper()} {path}"
             if method not in _METHODS:
                 found.append(f"{where}: no such method")

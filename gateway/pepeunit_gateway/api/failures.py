@@ -29,6 +29,8 @@ __all__ = [
     "InvalidInputError",
     "RequestError",
     "answer_failures",
+    "busy_error",
+    "fault_detail",
     "invalid_input",
     "stamp_request_id",
 ]
@@ -121,9 +123,19 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     return _answer(error.status, RequestError(error.status, message).detail, headers)
 
 
+def busy_error() -> RequestError:
+    """Return what a request is answered that could not get the database."""
+    return RequestError(503, f"the database is busy; try again in {_BUSY_RETRY} seconds")
+
+
+def fault_detail(request_id: str) -> str:
+    """Return what a client is told of an error that nobody foresaw."""
+    return f"500: 0: Internal Server Error: request {request_id}"
+
+
 def _busy(request: web.Request, error: SQLAlchemyError) -> web.Response:
     log.warning("api.database.busy", method=request.method, path=request.path, error=type(error).__name__)
-    refusal = RequestError(503, f"the database is busy; try again in {_BUSY_RETRY} seconds")
+    refusal = busy_error()
     return _answer(refusal.status, refusal.detail, {"Retry-After": str(_BUSY_RETRY)})
 
 
@@ -142,7 +154,7 @@ async def _guarded(
         if isinstance(error, SQLAlchemyError) and is_busy(error):
             return _busy(request, error)
         log.exception("api.request.failed", method=request.method, path=request.path)
-        return _answer(500, f"500: 0: Internal Server Error: request {request_id}")
+        return _answer(500, fault_detail(request_id))
 
 
 @web.middleware

@@ -5,7 +5,9 @@ ReadModel is what goes out; it is built from the registry's frozen dataclasses w
 Times go out as ISO 8601 in UTC with `Z`; times that come in without an offset are UTC (decisions.md 14).
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -53,7 +55,12 @@ class QueryModel(BaseModel):
 
 
 class BodyModel(BaseModel):
-    """A JSON body, read strictly: `"true"` is no boolean. `model_fields_set` tells absent from null (W37)."""
+    """A JSON body, read strictly: `"true"` is no boolean. `model_fields_set` tells absent from null (W37).
+
+    `examples` are bodies for the document, by a line on each.
+    """
+
+    examples: ClassVar[Mapping[str, Mapping[str, object]]] = MappingProxyType({})
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True, defer_build=True)
 

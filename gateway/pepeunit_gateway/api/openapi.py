@@ -1,13 +1,6 @@
 """The OpenAPI 3.1 document, generated from the declared endpoints; nothing in it is written twice.
 
-Beside its good answer every operation documents the failures that follow from its signature:
-
-    401, 403    it looks at the token
-    404         its path names an entity
-    400         it has a body, which may be cut; 408 and 413 too
-    422         it has a path parameter, a query or a body
-    500, 503    always
-    and what its declaration adds (`errors=`), e.g. 409 for a name that is taken, 405 for a part that is off, 429
+What operations fail with is in statuses.py, what is said about the whole API in guide.py.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,33 +11,16 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from pepeunit_gateway.api.failures import REQUEST_ID_HEADER
+from pepeunit_gateway.api.guide import about_api, about_token
 from pepeunit_gateway.api.keys import TOKEN_HEADER
-from pepeunit_gateway.api.routing import Download, Endpoint, Token
+from pepeunit_gateway.api.routing import Download, Endpoint, Media, Sample, Token
+from pepeunit_gateway.api.statuses import DESCRIPTIONS, failures, shared_failures
 
 __all__ = ["build_document"]
 
 _REF = "#/components/schemas/{model}"
 _SCHEME = "token"
-_RETRIED = {429, 503}
-_DESCRIPTIONS = {
-    200: "Done",
-    201: "Created",
-    204: "Done, no content",
-    400: "The body ended early",
-    401: "No token where one is needed, or a token that is not valid",
-    403: "This agent may not do that",
-    404: "There is no such entity",
-    405: "This part of the platform is off",
-    408: "The body did not arrive in time",
-    409: "It collides with what exists",
-    413: "The body is too large",
-    422: "The input is not valid",
-    429: "Too many failures; wait as Retry-After says",
-    500: "A fault of the gateway; its log has more under the request's id",
-    503: "The database is busy; wait as Retry-After says",
-}
-
+_DIGESTED = {Media.ZIP, Media.TAR}
 _ERROR_SCHEMAS: dict[str, Any] = {
     "Error": {
         "type": "object",
@@ -53,8 +29,7 @@ _ERROR_SCHEMAS: dict[str, Any] = {
         "properties": {
             "detail": {
                 "type": "string",
-                "description": "<status>: <code>: <prefix>: <message>; status and code are stable",
-                "examples": ["403: 1: No Access: Token expired"],
+                "description": "<status>: <code>: <kind>: <message>; status and code are stable",
             }
         },
     },
@@ -116,58 +91,42 @@ def _parameters(endpoint: Endpoint, components: dict[str, Any]) -> list[dict[str
 
 def _request_body(endpoint: Endpoint, components: dict[str, Any]) -> dict[str, Any] | None:
     if endpoint.body is not None:
-        schema = _schema(endpoint.body[1], "validation", components)
-        return {"required": True, "content": {"application/json": {"schema": schema}}}
+        model = endpoint.body[1]
+        content: dict[str, Any] = {"schema": _schema(model, "validation", components)}
+        if model.examples:
+            content["examples"] = {
+                str(number): {"summary": summary, "value": value}
+                for number, (summary, value) in enumerate(model.examples.items(), 1)
+            }
+        return {"required": True, "content": {"application/json": content}}
     if endpoint.upload is not None:
-        part = {"type": "string", "contentMediaType": "application/octet-stream"}
-        form = {"type": "object", "required": [endpoint.upload], "properties": {endpoint.upload: part}}
-        return {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+        return _form(endpoint.upload, endpoint.route.sample)
     return None
 
 
-def _failures(endpoint: Endpoint) -> list[int]:
-    has_body = endpoint.body is not None or endpoint.upload is not None
-    statuses = {500, 503} | endpoint.route.errors
-    if endpoint.route.token is not Token.NONE:
-        statuses |= {401, 403}
-    if UUID in endpoint.path_params.values():
-        statuses.add(404)
-    if has_body:
-        statuses |= {400, 408, 413}
-    if has_body or endpoint.path_params or endpoint.query is not None:
-        statuses.add(422)
-    return sorted(statuses)
-
-
-def _headers(status: int, *, digest: bool) -> dict[str, Any]:
-    text = {"schema": {"type": "string"}}
-    headers: dict[str, Any] = {REQUEST_ID_HEADER: text}
-    if status in _RETRIED:
-        headers["Retry-After"] = {"schema": {"type": "integer"}}
-    if digest:
-        headers["Repr-Digest"] = text
-    return headers
+def _form(name: str, sample: Sample | None) -> dict[str, Any]:
+    part: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
+    if sample is not None:
+        part = {"type": "string", "contentMediaType": sample.media, "examples": [sample.text]}
+    form = {"type": "object", "required": [name], "properties": {name: part}}
+    body: dict[str, Any] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+    if sample is not None:  # the page shows no example of a file, so that it stands in the description as well
+        body["description"] = f"{sample.description}\n```\n{sample.text.rstrip()}\n```\n"
+    return body
 
 
 def _responses(endpoint: Endpoint, components: dict[str, Any]) -> dict[str, Any]:
     route = endpoint.route
-    good: dict[str, Any] = {"description": _DESCRIPTIONS[route.status]}
+    good: dict[str, Any] = {"description": DESCRIPTIONS[route.status]}
     if endpoint.answer is Download:
         media = route.media.value if route.media else "application/octet-stream"
         good["content"] = {media: {"schema": {}}}
+        if route.media in _DIGESTED:
+            good["headers"] = {"Repr-Digest": {"description": "sha-256=:…:", "schema": {"type": "string"}}}
     elif endpoint.answer is not type(None):
-        good["content"] = {"application/json": {"schema": _schema(endpoint.answer, "serialization", components)}}
-    good["headers"] = _headers(route.status, digest=endpoint.answer is Download)
-    responses = {str(route.status): good}
-    error = {"$ref": _REF.format(model="Error")}
-    for status in _failures(endpoint):
-        schema = {"anyOf": [error, {"$ref": _REF.format(model="InvalidInput")}]} if status == 422 else error  # noqa: PLR2004
-        responses[str(status)] = {
-            "description": _DESCRIPTIONS[status],
-            "content": {"application/json": {"schema": schema}},
-            "headers": _headers(status, digest=False),
-        }
-    return responses
+        schema = _schema(endpoint.answer, "serialization", components)
+        good["content"] = {"application/json": {"schema": schema}}
+    return {str(route.status): good, **failures(endpoint)}
 
 
 def _operation(endpoint: Endpoint, components: dict[str, Any]) -> dict[str, Any]:
@@ -191,30 +150,31 @@ def _operation(endpoint: Endpoint, components: dict[str, Any]) -> dict[str, Any]
     return operation
 
 
-def build_document(
-    endpoints: Iterable[Endpoint], *, title: str, version: str, description: str, prefix: str
-) -> Mapping[str, Any]:
+def build_document(endpoints: Iterable[Endpoint], *, version: str, prefix: str) -> Mapping[str, Any]:
     """Return the document.
 
     Args:
         endpoints: what `add_routes` returned.
-        title: of the API.
         version: of the API.
-        description: of the API.
         prefix: the path before every route; it becomes the server's address, relative to the host.
     """
     components: dict[str, Any] = dict(_ERROR_SCHEMAS)
     paths: dict[str, dict[str, Any]] = {}
+    tags: dict[str, str] = {}
     for endpoint in endpoints:
         item = paths.setdefault(endpoint.route.path, {})
         item[endpoint.route.method.lower()] = _operation(endpoint, components)
+        tags.setdefault(endpoint.route.tag, endpoint.route.about)
+    scheme = {"type": "apiKey", "in": "header", "name": TOKEN_HEADER, "description": about_token(prefix)}
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version, "description": description},
+        "info": {"title": "Pepeunit", "version": version, "description": about_api(prefix)},
         "servers": [{"url": prefix or "/"}],
+        "tags": [{"name": name, "description": about} for name, about in tags.items()],
         "paths": paths,
         "components": {
             "schemas": dict(sorted(components.items())),
-            "securitySchemes": {_SCHEME: {"type": "apiKey", "in": "header", "name": TOKEN_HEADER}},
+            "responses": shared_failures(),
+            "securitySchemes": {_SCHEME: scheme},
         },
     }

@@ -122,16 +122,7 @@ def _add_docs(app: web.Application, settings: Settings, endpoints: tuple[Endpoin
 
     @cache
     def document() -> bytes:
-        about = _about()
-        return to_json(
-            build_document(
-                endpoints,
-                title="Pepeunit",
-                version=about["version"],
-                description=about["description"],
-                prefix=settings.api_prefix,
-            )
-        )
+        return to_json(build_document(endpoints, version=_about()["version"], prefix=settings.api_prefix))
 
     async def serve_document(_request: web.Request) -> web.Response:
         return web.Response(body=document(), content_type="application/json")

@@ -8,13 +8,19 @@ from pydantic import Field
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.api.models import BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
 from pepeunit_gateway.api.routing import RouteTable, Token
+from pepeunit_gateway.errors import NoAccessError, NotFoundError, RepoError
 from pepeunit_gateway.registry.listing import OrderBy
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.repos import NewRepo, RepoChange, RepoFilter
 
 __all__ = ["routes"]
 
-routes = RouteTable("/repos", tag="Repos")
+routes = RouteTable(
+    "/repos", tag="Repos", about="Which commits of a repository are rolled out to units.", entity="Repo"
+)
+
+_TAKEN = RepoError("the name thermometer is taken", conflict=True)
+_NO_BRANCH = RepoError("the repository has no branch master; it has: main")
 
 
 class RepoRead(ReadModel):
@@ -49,6 +55,27 @@ class VersionsRead(ReadModel):
 
 
 class NewRepoBody(BodyModel):
+    examples: ClassVar = {
+        "Every commit of a branch": {
+            "repository_registry_uuid": "0e1a6f0c-5d0b-4c39-9c6c-5f1f5a1d7c11",
+            "default_branch": "main",
+            "visibility_level": "Public",
+            "name": "thermometer",
+            "is_compilable_repo": False,
+            "is_auto_update_repo": True,
+            "is_only_tag_update": False,
+        },
+        "Only tagged commits": {
+            "repository_registry_uuid": "0e1a6f0c-5d0b-4c39-9c6c-5f1f5a1d7c11",
+            "default_branch": "main",
+            "visibility_level": "Private",
+            "name": "thermometer",
+            "is_compilable_repo": False,
+            "is_auto_update_repo": True,
+            "is_only_tag_update": True,
+        },
+    }
+
     repository_registry_uuid: UUID
     default_branch: str
     visibility_level: VisibilityLevel
@@ -62,6 +89,14 @@ class NewRepoBody(BodyModel):
 class RepoChangeBody(ChangeModel):
     """Null clears default_branch and default_commit."""
 
+    examples: ClassVar = {
+        "Stay at one commit": {
+            "is_auto_update_repo": False,
+            "default_branch": "main",
+            "default_commit": "5c1d0a7e2b9f4a63c8d7e6f5a4b3c2d1e0f9a8b7",
+        },
+        "Follow the branch again": {"is_auto_update_repo": True, "default_commit": None},
+    }
     clearable: ClassVar[frozenset[str]] = frozenset({"default_branch", "default_commit"})
 
     visibility_level: VisibilityLevel | None = None
@@ -85,7 +120,17 @@ class RepoQuery(PageQuery):
     order_by_last_update: OrderBy = OrderBy.DESC
 
 
-@routes.post("", token=Token.REQUIRED, status=201, errors=(404, 409))
+@routes.post(
+    "",
+    token=Token.REQUIRED,
+    status=201,
+    errors=(
+        NoAccessError("this private repository needs your own valid credentials; set them first"),
+        NotFoundError("there is no repository 0e1a6f0c-5d0b-4c39-9c6c-5f1f5a1d7c11"),
+        _TAKEN,
+        _NO_BRANCH,
+    ),
+)
 async def create_repo(registry: Registry, agent: Agent, body: NewRepoBody) -> RepoRead:
     """Create a Repo on a registered repository."""
     return RepoRead.model_validate(await registry.repos.create(agent, NewRepo(**dict(body))))
@@ -110,7 +155,7 @@ async def get_versions(registry: Registry, agent: Agent, uuid: UUID) -> Versions
     return VersionsRead.model_validate(await registry.repos.versions(agent, uuid))
 
 
-@routes.patch("/{uuid}", token=Token.REQUIRED, errors=(409,))
+@routes.patch("/{uuid}", token=Token.REQUIRED, errors=(_TAKEN, _NO_BRANCH))
 async def update_repo(registry: Registry, agent: Agent, uuid: UUID, body: RepoChangeBody) -> RepoRead:
     """Change a Repo; its creator may. Its units follow at once where the target commit moved."""
     return RepoRead.model_validate(await registry.repos.edit(agent, uuid, RepoChange(**body.sent())))
@@ -122,7 +167,11 @@ async def update_units_firmware(registry: Registry, agent: Agent, uuid: UUID) ->
     await registry.repos.update_units_firmware(agent, uuid)
 
 
-@routes.delete("/{uuid}", token=Token.REQUIRED, errors=(409,))
+@routes.delete(
+    "/{uuid}",
+    token=Token.REQUIRED,
+    errors=(RepoError("the Repo still has units; delete them first", conflict=True),),
+)
 async def delete_repo(registry: Registry, agent: Agent, uuid: UUID) -> None:
     """Delete a Repo that has no units; its creator may."""
     await registry.repos.delete(agent, uuid)

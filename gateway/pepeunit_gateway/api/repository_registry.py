@@ -1,5 +1,6 @@
 """Routes of the repository registry. Source: protocol/rest.md 2.4."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic import Field, SecretStr
@@ -7,6 +8,7 @@ from pydantic import Field, SecretStr
 from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.api.models import BodyModel, PageQuery, ReadModel, UtcTime
 from pepeunit_gateway.api.routing import RouteTable, Token
+from pepeunit_gateway.errors import NoAccessError, RepositoryRegistryError
 from pepeunit_gateway.firmware.mirrors import Credentials
 from pepeunit_gateway.registry.entities import CredentialStatus, GitPlatform, RepositoryStatus
 from pepeunit_gateway.registry.listing import OrderBy
@@ -15,7 +17,16 @@ from pepeunit_gateway.registry.repositories import NewRepository, RepositoryFilt
 
 __all__ = ["routes"]
 
-routes = RouteTable("/repository_registry", tag="Repository registry")
+routes = RouteTable(
+    "/repository_registry",
+    tag="Repository registry",
+    about="Git repositories with programs, and the credentials of private ones.",
+    entity="repository",
+)
+
+_USERS_ONLY = NoAccessError("only a User may do this")
+_CREDENTIALS_NEEDED = NoAccessError("this private repository needs your own valid credentials; set them first")
+_PUBLIC = RepositoryRegistryError("the repository is public; it takes no credentials")
 
 
 class RepositoryRegistryRead(ReadModel):
@@ -46,6 +57,8 @@ class CommitRead(ReadModel):
 
 
 class CredentialsBody(BodyModel):
+    examples: ClassVar = {"A personal access token": {"username": "alice", "pat_token": "the-token-of-alice"}}
+
     username: str
     pat_token: SecretStr
 
@@ -64,7 +77,26 @@ class CredentialSlotRead(ReadModel):
 
 
 class NewRepositoryRegistry(BodyModel):
-    platform: GitPlatform
+    examples: ClassVar = {
+        "Public, on any server that speaks git over HTTPS": {
+            "platform": "Git",
+            "repository_url": "https://git.example.org/alice/thermometer.git",
+            "is_public_repository": True,
+        },
+        "Private, with your own credentials": {
+            "platform": "Git",
+            "repository_url": "https://git.example.org/alice/thermometer.git",
+            "is_public_repository": False,
+            "credentials": {"username": "alice", "pat_token": "the-token-of-alice"},
+        },
+        "On the gateway's disk, below PU_GIT_ALLOW_FILE": {
+            "platform": "Git",
+            "repository_url": "file:///home/alice/pepeunit/thermometer.git",
+            "is_public_repository": True,
+        },
+    }
+
+    platform: GitPlatform = Field(description="Git is any server that speaks git over HTTP")
     repository_url: str = Field(description="an address that ends in .git")
     is_public_repository: bool
     credentials: CredentialsBody | None = Field(None, description="required for a private repository")
@@ -87,7 +119,16 @@ class CommitQuery(PageQuery):
     )
 
 
-@routes.post("", token=Token.REQUIRED, status=201, errors=(409,))
+@routes.post(
+    "",
+    token=Token.REQUIRED,
+    status=201,
+    errors=(
+        _USERS_ONLY,
+        RepositoryRegistryError("https://git.example.org/alice/thermometer.git is registered already", conflict=True),
+        RepositoryRegistryError("The repository URL must end in .git, like https://host/owner/name.git"),
+    ),
+)
 async def create_repository_registry(
     registry: Registry, agent: Agent, body: NewRepositoryRegistry
 ) -> RepositoryRegistryRead:
@@ -120,7 +161,7 @@ async def get_repositories_registry(
     return RepositoryRegistryList(count=page.count, repositories_registry=rows)
 
 
-@routes.get("/branch_commits/{uuid}", token=Token.REQUIRED)
+@routes.get("/branch_commits/{uuid}", token=Token.REQUIRED, errors=(_CREDENTIALS_NEEDED,))
 async def get_branch_commits(registry: Registry, agent: Agent, uuid: UUID, query: CommitQuery) -> list[CommitRead]:
     """List the commits of a branch, newest first."""
     commits = await registry.repositories.branch_commits(
@@ -129,26 +170,30 @@ async def get_branch_commits(registry: Registry, agent: Agent, uuid: UUID, query
     return [CommitRead.model_validate(commit) for commit in commits]
 
 
-@routes.patch("/set_credentials/{uuid}", token=Token.REQUIRED)
+@routes.patch("/set_credentials/{uuid}", token=Token.REQUIRED, errors=(_USERS_ONLY, _PUBLIC))
 async def set_credentials(registry: Registry, agent: Agent, uuid: UUID, body: CredentialsBody) -> None:
     """Store your own credentials of a private repository and try them."""
     await registry.repositories.set_credentials(agent, uuid, body.plain())
 
 
-@routes.get("/get_credentials/{uuid}", token=Token.REQUIRED)
+@routes.get("/get_credentials/{uuid}", token=Token.REQUIRED, errors=(_USERS_ONLY, _PUBLIC))
 async def get_credentials(registry: Registry, agent: Agent, uuid: UUID) -> CredentialSlotRead | None:
     """Return your own credentials of a private repository, or null."""
     slot = await registry.repositories.get_credentials(agent, uuid)
     return None if slot is None else CredentialSlotRead.model_validate(slot)
 
 
-@routes.patch("/update_local_repository/{uuid}", token=Token.REQUIRED)
+@routes.patch("/update_local_repository/{uuid}", token=Token.REQUIRED, errors=(_CREDENTIALS_NEEDED,))
 async def update_local_repository(registry: Registry, agent: Agent, uuid: UUID) -> None:
     """Fetch the repository now."""
     await registry.repositories.update_local(agent, uuid)
 
 
-@routes.delete("/{uuid}", token=Token.REQUIRED, errors=(409,))
+@routes.delete(
+    "/{uuid}",
+    token=Token.REQUIRED,
+    errors=(RepositoryRegistryError("Repos still use this repository; delete them first", conflict=True),),
+)
 async def delete_repository_registry(registry: Registry, agent: Agent, uuid: UUID) -> None:
     """Delete a repository that no Repo uses; its creator may."""
     await registry.repositories.delete(agent, uuid)

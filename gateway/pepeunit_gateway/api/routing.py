@@ -1,6 +1,6 @@
 """Routes declared once: dispatch, validation and the OpenAPI document all come from the same declaration.
 
-    routes = RouteTable("/units", tag="Units")
+    routes = RouteTable("/units", tag="Units", about="Devices and their programs.", entity="unit")
 
     @routes.get("/{uuid}", token=Token.OPTIONAL)
     async def get_unit(registry: Registry, agent: Agent, uuid: UUID) -> UnitRead:
@@ -27,21 +27,39 @@ from typing import Any, Protocol, Self, TypeVar, get_type_hints
 from uuid import UUID
 
 from pepeunit_gateway.api.models import BodyModel, QueryModel
+from pepeunit_gateway.errors import ApiError
 
-__all__ = ["Download", "Endpoint", "Handler", "Media", "Route", "RouteTable", "Stream", "Token", "Upload"]
+__all__ = [
+    "DEFAULT_MAX_BODY",
+    "Download",
+    "Endpoint",
+    "Handler",
+    "Media",
+    "Route",
+    "RouteTable",
+    "Sample",
+    "Stream",
+    "Token",
+    "Upload",
+]
 
 Handler = Callable[..., Awaitable[Any]]
 _H = TypeVar("_H", bound=Handler)
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_KIB = 1024
-_DEFAULT_MAX_BODY = 256 * _KIB
+DEFAULT_MAX_BODY = 256 * 1024
+"""Bytes of a body, unless a route says otherwise."""
 
 
 class Token(Enum):
-    """Whether a route looks at `x-auth-token`. A token that is sent to NONE is not even read."""
+    """Whether a route looks at `x-auth-token`.
+
+    A token that is sent to NONE is not even read. REFUSED reads it and answers 403 to a valid one, so that clients
+    should send none.
+    """
 
     NONE = "none"
+    REFUSED = "refused"
     OPTIONAL = "optional"
     REQUIRED = "required"
 
@@ -59,6 +77,15 @@ class Upload:
     """The content of a multipart field."""
 
     content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What an upload may hold, for the document."""
+
+    description: str
+    media: str
+    text: str
 
 
 class Stream(Protocol):
@@ -92,11 +119,14 @@ class Route:
     path: str
     also: str | None
     tag: str
+    about: str
+    entity: str
     token: Token
     status: int
-    errors: frozenset[int]
+    errors: tuple[ApiError, ...]
     media: Media | None
     max_body: int
+    sample: Sample | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +194,20 @@ def read_signature(route: Route, handler: Handler) -> Endpoint:
 
 
 class RouteTable:
-    """The routes of one entity, below one path."""
+    """The routes of one entity, below one path.
 
-    def __init__(self, prefix: str, *, tag: str) -> None:
+    Args:
+        prefix: the path.
+        tag: the heading of the routes in the document.
+        about: one line on the tag, for the document.
+        entity: what a uuid in a path names, for the example of 404.
+    """
+
+    def __init__(self, prefix: str, *, tag: str, about: str = "", entity: str = "entity") -> None:
         self.prefix = prefix
         self.tag = tag
+        self.about = about
+        self.entity = entity
         self._endpoints: list[Endpoint] = []
 
     @property
@@ -183,9 +222,10 @@ class RouteTable:
         token: Token,
         status: int | None = None,
         also: str | None = None,
-        errors: Iterable[int] = (),
+        errors: Iterable[ApiError] = (),
         media: Media | None = None,
-        max_body: int = _DEFAULT_MAX_BODY,
+        sample: Sample | None = None,
+        max_body: int = DEFAULT_MAX_BODY,
     ) -> Callable[[_H], _H]:
         """Declare a route.
 
@@ -195,8 +235,10 @@ class RouteTable:
             token: whether the route looks at `x-auth-token`.
             status: of a good answer; 200, or 204 where the handler returns None.
             also: a second path that answers the same and is not documented.
-            errors: statuses beside those that follow from the signature (see openapi.py).
+            errors: examples of failures, for the document: of statuses that do not follow from the signature (see
+                statuses.py), or better ones than those that follow.
             media: what a Download is.
+            sample: what the upload may hold.
             max_body: bytes of the body at most; more is answered with 413.
         """
 
@@ -207,11 +249,14 @@ class RouteTable:
                 path=self.prefix + path,
                 also=None if also is None else self.prefix + also,
                 tag=self.tag,
+                about=self.about,
+                entity=self.entity,
                 token=token,
                 status=status or (204 if nothing else 200),
-                errors=frozenset(errors),
+                errors=tuple(errors),
                 media=media,
                 max_body=max_body,
+                sample=sample,
             )
             self._endpoints.append(read_signature(route, handler))
             return handler

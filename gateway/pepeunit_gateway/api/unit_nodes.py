@@ -1,5 +1,6 @@
 """Routes of unit nodes. Source: protocol/rest.md 2.7, decisions.md 2; W1 and W16."""
 
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from pydantic import Field
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.api.models import MAX_INTEGER, BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
 from pepeunit_gateway.api.routing import RouteTable, Token
+from pepeunit_gateway.errors import MqttError, NoAccessError, UnitNodeError
 from pepeunit_gateway.registry.entities import UnitNodeType
 from pepeunit_gateway.registry.listing import OrderBy
 from pepeunit_gateway.registry.nodes import NodeChange, NodeFilter
@@ -14,7 +16,7 @@ from pepeunit_gateway.registry.registry import Registry
 
 __all__ = ["UnitNodeRead", "routes"]
 
-routes = RouteTable("/unit_nodes", tag="Unit nodes")
+routes = RouteTable("/unit_nodes", tag="Unit nodes", about="Inputs and Outputs of units.", entity="unit node")
 
 _STATE_BODY = 2 * 1024 * 1024  # PU_MQTT_MAX_PAYLOAD_SIZE, 256 KB by default, with every byte escaped
 
@@ -43,6 +45,12 @@ class UnitNodeList(ReadModel):
 
 
 class UnitNodeChangeBody(ChangeModel):
+    examples: ClassVar = {
+        "Keep its values": {"is_data_pipe_active": True},
+        "An Input that permitted units may set": {"is_rewritable_input": True},
+        "Who sees it, and how many edges it may have": {"visibility_level": "Internal", "max_connections": 20},
+    }
+
     visibility_level: VisibilityLevel | None = None
     is_rewritable_input: bool | None = Field(None, description="Inputs only")
     is_data_pipe_active: bool | None = Field(None, description="true only for topics that end in /pepeunit")
@@ -50,6 +58,11 @@ class UnitNodeChangeBody(ChangeModel):
 
 
 class InputStateBody(BodyModel):
+    examples: ClassVar = {
+        "A number": {"state": "21.5"},
+        "JSON is a text too": {"state": '{"speed": 3, "turn": "left"}'},
+    }
+
     state: str | None = None
 
 
@@ -76,13 +89,22 @@ async def get_unit_nodes(registry: Registry, agent: Agent, query: UnitNodeQuery)
     return UnitNodeList(count=page.count, unit_nodes=[UnitNodeRead.model_validate(node) for node in page.items])
 
 
-@routes.patch("/{uuid}", token=Token.REQUIRED)
+@routes.patch("/{uuid}", token=Token.REQUIRED, errors=(UnitNodeError("only an Input can be rewritable"),))
 async def update_unit_node(registry: Registry, agent: Agent, uuid: UUID, body: UnitNodeChangeBody) -> UnitNodeRead:
     """Change a node; its creator may."""
     return UnitNodeRead.model_validate(await registry.nodes.edit(agent, uuid, NodeChange(**body.sent())))
 
 
-@routes.patch("/set_state_input/{uuid}", token=Token.REQUIRED, max_body=_STATE_BODY)
+@routes.patch(
+    "/set_state_input/{uuid}",
+    token=Token.REQUIRED,
+    max_body=_STATE_BODY,
+    errors=(
+        NoAccessError("you may not set this Input"),
+        UnitNodeError("only an Input can be set; this node is an Output"),
+        MqttError("The broker is not connected; try again later"),
+    ),
+)
 async def set_state_input(registry: Registry, agent: Agent, uuid: UUID, body: InputStateBody) -> UnitNodeRead:
     """Publish a value to an Input and keep it as the node's state; nothing else changes.
 

@@ -9,6 +9,7 @@ from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.api.models import BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
 from pepeunit_gateway.api.routing import RouteTable, Token
 from pepeunit_gateway.api.unit_nodes import UnitNodeRead
+from pepeunit_gateway.errors import NoAccessError, NotFoundError, UnitError
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus, UnitNodeType
 from pepeunit_gateway.registry.listing import OrderBy
 from pepeunit_gateway.registry.registry import Registry
@@ -17,7 +18,10 @@ from pepeunit_gateway.registry.units import NewUnit, UnitChange
 
 __all__ = ["routes"]
 
-routes = RouteTable("/units", tag="Units")
+routes = RouteTable("/units", tag="Units", about="Devices, and which commits they run.", entity="unit")
+
+_TAKEN = UnitError("the name kitchen is taken", conflict=True)
+_INCOMPLETE = UnitError("a unit that does not follow its Repo needs repo_branch and repo_commit")
 
 
 class UnitStateRead(ReadModel):
@@ -56,6 +60,23 @@ class UnitList(ReadModel):
 
 
 class NewUnitBody(BodyModel):
+    examples: ClassVar = {
+        "It follows its Repo": {
+            "repo_uuid": "2f3c8d6e-7b1a-4f5e-8c9d-0a1b2c3d4e5f",
+            "visibility_level": "Public",
+            "name": "kitchen",
+            "is_auto_update_from_repo_unit": True,
+        },
+        "It stays at one commit": {
+            "repo_uuid": "2f3c8d6e-7b1a-4f5e-8c9d-0a1b2c3d4e5f",
+            "visibility_level": "Private",
+            "name": "kitchen",
+            "is_auto_update_from_repo_unit": False,
+            "repo_branch": "main",
+            "repo_commit": "5c1d0a7e2b9f4a63c8d7e6f5a4b3c2d1e0f9a8b7",
+        },
+    }
+
     repo_uuid: UUID
     visibility_level: VisibilityLevel
     name: str = Field(description="4 to 20 of letters, digits, _ - .")
@@ -68,6 +89,15 @@ class NewUnitBody(BodyModel):
 class UnitChangeBody(ChangeModel):
     """Null clears target_firmware_platform, repo_branch and repo_commit."""
 
+    examples: ClassVar = {
+        "Stay at one commit": {
+            "is_auto_update_from_repo_unit": False,
+            "repo_branch": "main",
+            "repo_commit": "5c1d0a7e2b9f4a63c8d7e6f5a4b3c2d1e0f9a8b7",
+        },
+        "Follow the Repo again": {"is_auto_update_from_repo_unit": True, "repo_branch": None, "repo_commit": None},
+        "Another name": {"name": "kitchen-2"},
+    }
     clearable: ClassVar[frozenset[str]] = frozenset({"target_firmware_platform", "repo_branch", "repo_commit"})
 
     visibility_level: VisibilityLevel | None = None
@@ -95,7 +125,17 @@ class UnitQuery(PageQuery):
     order_by_unit_name: OrderBy = OrderBy.ASC
 
 
-@routes.post("", token=Token.REQUIRED, status=201, errors=(404, 409))
+@routes.post(
+    "",
+    token=Token.REQUIRED,
+    status=201,
+    errors=(
+        NoAccessError("you may not see this entity"),
+        NotFoundError("there is no Repo 2f3c8d6e-7b1a-4f5e-8c9d-0a1b2c3d4e5f"),
+        _TAKEN,
+        _INCOMPLETE,
+    ),
+)
 async def create_unit(registry: Registry, agent: Agent, body: NewUnitBody) -> UnitRead:
     """Create a unit of a Repo that you may see, with its nodes."""
     return UnitRead.model_validate(await registry.units.create(agent, NewUnit(**dict(body))))
@@ -114,7 +154,7 @@ async def get_units(registry: Registry, agent: Agent, query: UnitQuery) -> UnitL
     return UnitList(count=page.count, units=[UnitRead.model_validate(unit) for unit in page.items])
 
 
-@routes.patch("/{uuid}", token=Token.REQUIRED, errors=(409,))
+@routes.patch("/{uuid}", token=Token.REQUIRED, errors=(_TAKEN, _INCOMPLETE))
 async def update_unit(registry: Registry, agent: Agent, uuid: UUID, body: UnitChangeBody) -> UnitRead:
     """Change a unit; its creator may. Where its target moves, nodes and an Update command follow."""
     return UnitRead.model_validate(await registry.units.edit(agent, uuid, UnitChange(**body.sent())))

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Self
+from typing import ClassVar, Self
 from uuid import UUID
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pepeunit_gateway.api.keys import TOKEN_HEADER
 from pepeunit_gateway.api.models import BodyModel, PageQuery, ReadModel, UtcTime
-from pepeunit_gateway.api.routing import Download, Media, RouteTable, Token, Upload
+from pepeunit_gateway.api.routing import Download, Media, RouteTable, Sample, Token, Upload
 from pepeunit_gateway.api.server import assemble
 from pepeunit_gateway.errors import (
     NoAccessError,
@@ -58,6 +58,8 @@ class ThingList(ReadModel):
 
 
 class NewThing(BodyModel):
+    examples: ClassVar = {"A lamp": {"name": "lamp", "password": "12345678"}}
+
     name: str = Field(min_length=1)
     password: str = Field(min_length=8)
     active: bool = False
@@ -87,7 +89,10 @@ class Piecewise:
         self.open = False
 
 
-things = RouteTable("/things", tag="Things")
+_TAKEN = UserError("the name is taken", conflict=True)
+_BUSY = TooManyRequestsError("too many", retry_after=7)
+
+things = RouteTable("/things", tag="Things", about="What tests are made of.", entity="thing")
 streams: list[Piecewise] = []
 
 
@@ -117,7 +122,7 @@ async def get_log() -> list[str]:
     return ["line"]
 
 
-@things.post("", token=Token.REQUIRED, status=201, errors=(409, 429))
+@things.post("", token=Token.REQUIRED, status=201, errors=(_TAKEN, _BUSY))
 async def create_thing(caller: Caller, body: NewThing) -> ThingRead:
     """Make a thing."""
     if body.name == "taken":
@@ -142,7 +147,7 @@ async def delete_thing(uuid: UUID) -> None:
     assert uuid
 
 
-@things.post("/upload", token=Token.NONE, max_body=1000)
+@things.post("/upload", token=Token.NONE, max_body=1000, sample=Sample("Anything.", "text/csv", "a,b"))
 async def upload_thing(data: Upload) -> str:
     """A multipart field."""
     return hashlib.sha256(data.content).hexdigest()

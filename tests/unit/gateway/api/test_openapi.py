@@ -5,13 +5,13 @@ import pytest
 from pepeunit_gateway.api.models import ReadModel
 from pepeunit_gateway.api.openapi import build_document
 from pepeunit_gateway.api.routing import RouteTable, Token
-from tests.support.openapi import problems
+from tests.support.openapi import problems, responses
 from tests.unit.gateway.api.sample import things
 
 
 @pytest.fixture
 def document():
-    return build_document(things.endpoints, title="T", version="1", description="D", prefix="/api")
+    return build_document(things.endpoints, version="1", prefix="/api")
 
 
 def test_the_document_is_well_formed(document):
@@ -37,9 +37,68 @@ def test_statuses_follow_from_the_signature(document):
     assert statuses("get", "/things/log_list/") == {"200", "500", "503"}
 
 
+def _answers(document, method, path):
+    return responses(document, document["paths"][path][method])
+
+
 def test_what_may_be_tried_again_says_when(document):
-    responses = document["paths"]["/things"]["post"]["responses"]
-    assert {status for status, answer in responses.items() if "Retry-After" in answer["headers"]} == {"429", "503"}
+    answers = _answers(document, "post", "/things")
+    assert {status for status, answer in answers.items() if "Retry-After" in answer.get("headers", ())} == {
+        "429",
+        "503",
+    }
+
+
+def test_archives_have_a_digest_and_texts_have_none(document):
+    def headers(path):
+        return set(_answers(document, "get", path)["200"].get("headers", ()))
+
+    assert headers("/things/stream/{kind}") == {"Repr-Digest"}
+    assert headers("/things/text/") == set()
+
+
+def test_an_entity_that_is_missing_is_called_by_its_name(document):
+    detail = _answers(document, "get", "/things/{uuid}")["404"]["content"]["application/json"]["example"]["detail"]
+    assert detail.startswith("404: 2: Not Found: there is no thing ")
+
+
+def test_input_that_does_not_fit_is_shown_in_each_form_that_it_has(document):
+    def details(method, path):
+        content = _answers(document, method, path)["422"]["content"]["application/json"]
+        found = [example["value"]["detail"] for example in content.get("examples", {}).values()]
+        return [d if isinstance(d, str) else d[0]["loc"] for d in found or [content["example"]["detail"]]]
+
+    assert details("get", "/things") == ["limit must be <= 500", ["query", "offset"]]
+    assert details("get", "/things/{uuid}") == [["path", "uuid"]]
+    assert details("post", "/things") == [["body", "name"]]
+    assert details("post", "/things/upload") == [
+        "422: 2: Validation Error: send multipart/form-data with the field data"
+    ]
+
+
+def test_a_body_that_may_be_larger_than_others_says_how_large(document):
+    def detail(path):
+        return _answers(document, "post", path)["413"]["content"]["application/json"]["example"]["detail"]
+
+    assert detail("/things").endswith("at most 262144 bytes")
+    assert detail("/things/upload").endswith("at most 1000 bytes")
+
+
+def test_what_holds_for_the_whole_api_is_said_once(document):
+    about = document["info"]["description"]
+    for word in ("`/api`", "x-auth-token", "X-Request-ID", "Retry-After", "offset", "UTC", "<status>: <code>"):
+        assert word in about
+    assert "X-Request-ID" not in str(document["paths"]) + str(document["components"])
+
+
+def test_the_token_says_where_it_comes_from(document):
+    about = document["components"]["securitySchemes"]["token"]["description"]
+    assert "POST /api/users/auth" in about
+    assert "PU_AUTH_TOKEN" in about
+
+
+def test_every_tag_has_a_line(document):
+    assert document["tags"] == [{"name": "Things", "description": "What tests are made of."}]
 
 
 def test_security_follows_from_the_token(document):
@@ -64,9 +123,29 @@ def test_docstrings_become_summary_and_description(document):
     )
 
 
-def test_an_upload_is_a_multipart_form(document):
-    content = document["paths"]["/things/upload"]["post"]["requestBody"]["content"]
-    assert content["multipart/form-data"]["schema"]["required"] == ["data"]
+def test_an_upload_is_a_multipart_form_with_a_sample(document):
+    body = document["paths"]["/things/upload"]["post"]["requestBody"]
+    form = body["content"]["multipart/form-data"]["schema"]
+    assert form["required"] == ["data"]
+    assert form["properties"]["data"] == {"type": "string", "contentMediaType": "text/csv", "examples": ["a,b"]}
+    assert body["description"] == "Anything.\n```\na,b\n```\n"
+
+
+def test_a_body_has_its_examples(document):
+    content = document["paths"]["/things"]["post"]["requestBody"]["content"]["application/json"]
+    assert content["examples"] == {"1": {"summary": "A lamp", "value": {"name": "lamp", "password": "12345678"}}}
+
+
+def test_a_route_that_refuses_tokens_asks_for_none_but_tells_what_one_leads_to():
+    table = RouteTable("/x", tag="X")
+
+    @table.post("/login", token=Token.REFUSED)
+    async def login() -> None:
+        """Log in."""
+
+    operation = build_document(table.endpoints, version="1", prefix="")["paths"]["/x/login"]["post"]
+    assert "security" not in operation
+    assert {"401", "403"} <= set(operation["responses"])
 
 
 def test_two_different_models_of_one_name_are_refused():
@@ -84,4 +163,4 @@ def test_two_different_models_of_one_name_are_refused():
     table.get("/a", token=Token.NONE)(first)
     table.get("/b", token=Token.NONE)(second)
     with pytest.raises(TypeError, match="two different models are named Twin"):
-        build_document(table.endpoints, title="T", version="1", description="D", prefix="")
+        build_document(table.endpoints, version="1", prefix="")

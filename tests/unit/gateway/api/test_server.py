@@ -1,16 +1,23 @@
 """The routes of the product, as declared."""
 
+import json
+
 import pytest
 
+from pepeunit_gateway.api.data_pipes import routes as data_pipes
 from pepeunit_gateway.api.openapi import build_document
 from pepeunit_gateway.api.server import TABLES
-from tests.support.openapi import problems
+from pepeunit_gateway.datapipe.documents import check_config, parse_config
+from pepeunit_gateway.datapipe.policies import check_available
+from tests.support.openapi import problems, responses
+
+ENDPOINTS = [endpoint for table in TABLES for endpoint in table.endpoints]
+BODIES = [endpoint.body[1] for endpoint in ENDPOINTS if endpoint.body is not None]
 
 
 @pytest.fixture(scope="module")
 def document():
-    endpoints = [endpoint for table in TABLES for endpoint in table.endpoints]
-    return build_document(endpoints, title="T", version="1", description="D", prefix="/pepeunit/api/v1")
+    return build_document(ENDPOINTS, version="1", prefix="/pepeunit/api/v1")
 
 
 def test_the_document_of_all_routes_is_well_formed(document):
@@ -49,3 +56,44 @@ def test_passwords_and_tokens_are_marked_as_such(document):
     schemas = document["components"]["schemas"]
     for model, field in (("NewUser", "password"), ("Login", "password"), ("CredentialsBody", "pat_token")):
         assert schemas[model]["properties"][field]["format"] == "password"
+
+
+def _details(answer):
+    content = answer["content"]["application/json"]
+    values = [example["value"] for example in content["examples"].values()] if "examples" in content else []
+    return [value["detail"] for value in values or [content["example"]]]
+
+
+def test_every_failure_has_an_example_of_its_own_status(document):
+    for item in document["paths"].values():
+        for operation in item.values():
+            failures = {s: a for s, a in responses(document, operation).items() if s >= "400"}
+            for status, answer in failures.items():
+                for detail in _details(answer):
+                    plain = status == "422" and (isinstance(detail, list) or detail == "limit must be <= 500")
+                    assert plain or detail.startswith(f"{status}: "), (operation["operationId"], detail)
+
+
+@pytest.mark.parametrize("model", BODIES, ids=lambda model: model.__name__)
+def test_every_body_has_examples_that_fit(model):
+    assert model.examples
+    for example in model.examples.values():
+        body = model.model_validate_json(json.dumps(example))
+        assert body.model_fields_set == set(example)
+
+
+def test_the_sample_of_a_pipe_can_be_sent_as_it_is():
+    samples = [endpoint.route.sample for endpoint in data_pipes.endpoints if endpoint.upload is not None]
+    assert len(samples) == 2
+    for sample in samples:
+        assert check_config(sample.text.encode()) == []
+        check_available(parse_config(sample.text.encode()).processing_policy.policy_type)
+
+
+def test_every_heading_has_a_line(document):
+    assert all(tag["description"] for tag in document["tags"])
+    assert len(document["tags"]) == len(TABLES)
+
+
+def test_logging_in_asks_for_no_token(document):
+    assert "security" not in document["paths"]["/users/auth"]["post"]
