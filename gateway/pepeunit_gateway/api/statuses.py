@@ -87,13 +87,13 @@ _SHARED = _shared_details()
 def _summary(detail: object) -> str:
     if isinstance(detail, list):
         return f"{'.'.join(map(str, detail[0]['loc']))}: {detail[0]['msg']}"
-    return str(detail).rpartition(": ")[2]
+    return str(detail).split(": ", 3)[-1]  # the message, which may hold colons itself
 
 
 def _answer(status: int, details: Sequence[object]) -> dict[str, Any]:
-    names = sorted({"InvalidInput" if isinstance(detail, list) else "Error" for detail in details})
-    schemas = [{"$ref": _SCHEMA.format(name=name)} for name in names]
-    content: dict[str, Any] = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
+    error = {"$ref": _SCHEMA.format(name="Error")}
+    either = {"anyOf": [error, {"$ref": _SCHEMA.format(name="InvalidInput")}]}  # a rule is broken, or the form is wrong
+    content: dict[str, Any] = {"schema": either if status == _INVALID else error}
     if len(details) == 1:
         content["example"] = {"detail": details[0]}
     else:

@@ -76,6 +76,14 @@ def test_input_that_does_not_fit_is_shown_in_each_form_that_it_has(document):
     ]
 
 
+def test_input_may_break_a_rule_or_have_the_wrong_form_whatever_the_examples_are(document):
+    def schemas(method, path):
+        schema = _answers(document, method, path)["422"]["content"]["application/json"]["schema"]
+        return [part["$ref"].rpartition("/")[2] for part in schema["anyOf"]]
+
+    assert schemas("get", "/things/{uuid}") == schemas("post", "/things/upload") == ["Error", "InvalidInput"]
+
+
 def test_a_body_that_may_be_larger_than_others_says_how_large(document):
     def detail(path):
         return _answers(document, "post", path)["413"]["content"]["application/json"]["example"]["detail"]
