@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pepeunit_gateway.api import server
 from pepeunit_gateway.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,3 +60,15 @@ def test_the_sample_program_uses_the_names_of_its_schema_and_settings() -> None:
     assert set(re.findall(r'on_input\("(.*?)"\)', source)) == set(schema["input_topic"])
     assert set(re.findall(r'publish\("(.*?)"', source)) == set(schema["output_topic"])
     assert set(re.findall(r"unit\.env\.(\w+)", source)) == set(settings)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_route_that_a_page_names_exists(page: Path) -> None:
+    routes = {(one.route.method, one.route.path) for table in server.TABLES for one in table.endpoints}
+    for method, named in re.findall(r"`(GET|POST|PATCH|DELETE) (/[\w/{},-]+)", page.read_text()):
+        group = re.search(r"\{(\w+(?:,\w+)+)\}", named)  # {tar,zip,tgz} stands for three
+        for path in [named.replace(group[0], one) for one in group[1].split(",")] if group else [named]:
+            if path.endswith("/"):  # `/users/…` stands for several
+                assert any(known == method and route.startswith(path) for known, route in routes), path
+            else:
+                assert (method, path) in routes, path
