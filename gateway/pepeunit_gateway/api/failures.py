@@ -107,6 +107,8 @@ def _api_error(error: ApiError) -> web.Response:
     headers: dict[str, str] = {}
     if isinstance(error, TooManyRequestsError):
         headers["Retry-After"] = str(error.retry_after)
+    elif error.status == web.HTTPServiceUnavailable.status_code:
+        headers["Retry-After"] = str(_BUSY_RETRY)
     if error.status == web.HTTPUnauthorized.status_code:
         headers["WWW-Authenticate"] = 'X-Auth-Token realm="pepeunit"'
     return _answer(error.status, error.detail, headers)

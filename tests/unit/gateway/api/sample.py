@@ -129,6 +129,10 @@ async def create_thing(caller: Caller, body: NewThing) -> ThingRead:
         raise UserError("the name is taken", conflict=True)
     if body.name == "busy":
         raise TooManyRequestsError("too many", retry_after=7)
+    if body.name == "stopping":
+        error = UserError("the gateway stops")
+        error.status = 503
+        raise error
     if body.name == "forbidden":
         raise NoAccessError("not you")
     sent = sorted(body.model_fields_set)

@@ -28,12 +28,13 @@ def _body(name):
         ("taken", 409, "409: 3: User Validation Error: the name is taken"),
         ("forbidden", 403, "403: 1: No Access: not you"),
         ("busy", 429, "429: 17: Too Many Requests: too many"),
+        ("stopping", 503, "503: 3: User Validation Error: the gateway stops"),
     ],
 )
 async def test_business_errors_have_the_detail_form(client, name, status, detail):
     async with client.post(BASE, json=_body(name), headers=AUTH) as answer:
         assert (answer.status, await answer.json()) == (status, {"detail": detail})
-        assert answer.headers.get("Retry-After") == ("7" if status == 429 else None)
+        assert answer.headers.get("Retry-After") == {429: "7", 503: "5"}.get(status)
 
 
 async def test_an_unknown_entity_is_404(client):
