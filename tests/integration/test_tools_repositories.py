@@ -1,6 +1,5 @@
 """`pepeunit repo …` as a person runs it, against a real gateway and real git servers."""
 
-
 import pytest
 import pytest_asyncio
 
