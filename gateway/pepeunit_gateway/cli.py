@@ -101,7 +101,7 @@ async def _start_block(gateway: Gateway) -> str:
     if settings.http_host.startswith("127.") or settings.http_host == "localhost":
         address = local_address()
         lines += [
-            "  Devices on the network cannot reach it yet; to open it, stop it and start it with",
+            "  Devices on the network cannot reach it yet; to open it, start it with these, or with these in .env:",
             f"    PU_HTTP_HOST=0.0.0.0 PU_DOMAIN={address}:{settings.http_port} PU_MQTT_HOST={address}",
         ]
     return "\n".join(lines)
