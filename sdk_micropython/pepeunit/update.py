@@ -3,7 +3,6 @@
 Nothing outside .pepeunit/ is touched before everything is known to be whole.
 """
 
-import asyncio
 import binascii
 import gc
 import hashlib
@@ -13,7 +12,6 @@ import pepeunit.env as env
 import pepeunit.files as files
 import pepeunit.schema as schema
 import pepeunit.switch as switch
-import pepeunit.tar as tar
 from pepeunit.errors import ArchiveError, EnvError, SchemaError, SwitchError
 
 _PATH = "/units/firmware/tgz/{unit}?wbits=9&level=9"
@@ -32,7 +30,9 @@ async def stage(rest, base, uuid, current):
     try:
         await _download(rest, home + "/download")
         gc.collect()
-        names = await _unpack(home)
+        from pepeunit.unpack import unpack  # not earlier: compiling both at once is what a small heap has no room for
+
+        names = await unpack(home)
         os.remove(home + "/download")
         commit = _check(home, names, uuid)
         if files.is_file(base + "/main.py") and "main.py" not in names:
@@ -103,40 +103,6 @@ def _digest(header):
                 return digest
             break
     raise ArchiveError("the gateway sent no SHA-256 of the archive (Repr-Digest): it is not installed")
-
-
-async def _unpack(home):
-    """Unpack download into next/; the names of its files."""
-    import deflate  # only an update needs it
-
-    os.mkdir(home + "/next")
-    piece = memoryview(bytearray(_PIECE))
-    names = []
-    with open(home + "/download", "rb") as packed:
-        reader = tar.Reader(deflate.DeflateIO(packed, deflate.ZLIB))
-        try:
-            while True:
-                member = reader.next()
-                if member is None:
-                    break
-                name, is_folder, _ = member
-                if is_folder:
-                    continue
-                if name in names:
-                    raise ArchiveError("the archive holds %s twice" % name)
-                path = home + "/next/" + name
-                files.make_folders(path)
-                with open(path, "wb") as file:
-                    while True:
-                        count = reader.readinto(piece)
-                        if not count:
-                            break
-                        file.write(piece[:count])
-                        await asyncio.sleep_ms(0)  # the rest of the unit goes on meanwhile
-                names.append(name)
-        except (EOFError, UnicodeError, ValueError):
-            raise ArchiveError("the archive is damaged")
-    return names
 
 
 def _check(home, names, uuid):
