@@ -6,8 +6,10 @@ Writing never raises and never waits for the network: a full disk or an absent b
 import json
 import logging
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -30,15 +32,16 @@ _DEFAULT_LENGTH = 64
 _MAX_TEXT = 4096
 # Below the 256 KB of a broker's packet, with room for the topic.
 MAX_BATCH_BYTES = 200 * 1024
-_console = logging.getLogger("pepeunit")
+_logger = logging.getLogger("pepeunit")
 
 
 class Log:
     """`debug`, `info`, `warning`, `error`, `critical`: an entry each, in log.json and, when connected, at the gateway.
 
     Entries below PU_MIN_LOG_LEVEL go nowhere. log.json keeps at most the last PU_MAX_LOG_LENGTH lines; as many wait at
-    most to be sent, the oldest give way. The values of the unit's secrets are replaced by `***`. Each entry also goes
-    to the standard library's logger `pepeunit`.
+    most to be sent, the oldest give way. The values of the unit's secrets are replaced by `***`. Each entry is also
+    printed to stderr as `Level: text`; where the program has set up the standard library's `logging`, it goes to the
+    logger `pepeunit` instead, so that nothing is printed twice.
     """
 
     def __init__(self, directory: Path, env: Callable[[], Env], *, now: Callable[[], datetime] | None = None) -> None:
@@ -104,7 +107,7 @@ class Log:
         self._store(line)
         self._pending.append(line)
         self._written()
-        _console.log(_LEVELS[level], "%s", text)
+        _show(level, text)
 
     def _resize(self) -> None:
         if self._lines.maxlen != self._length():
@@ -127,7 +130,15 @@ class Log:
             else:
                 _write(self._path, "a", f"{line}\n")
         except OSError as error:
-            _console.warning("cannot write %s: %s", self._path, error.strerror)
+            _show("Warning", f"cannot write {self._path}: {error.strerror}")
+
+
+def _show(level: str, text: str) -> None:
+    if _logger.hasHandlers():
+        _logger.log(_LEVELS[level], "%s", text)
+    elif sys.stderr is not None:
+        with suppress(OSError, ValueError):  # a terminal that is gone must not end the program
+            print(f"{level}: {text}", file=sys.stderr, flush=True)  # noqa: T201  # the unit's console
 
 
 def _write(path: Path, mode: str, text: str) -> None:

@@ -1,10 +1,13 @@
+import io
 import json
 import logging
 import stat
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
+import pepeunit.log
 from pepeunit.env import Env
 from pepeunit.log import Log, batches
 from tests.support.micropython import env, token
@@ -105,3 +108,49 @@ def test_batches_stay_below_the_limit_and_lose_no_line():
     assert [line for _payload, held in parts for line in held] == lines
     assert [entry for payload, _lines in parts for entry in json.loads(payload)] == [json.loads(line) for line in lines]
     assert list(batches([])) == []
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """As in a program that has not set up logging; here pytest has."""
+    bare = logging.Logger("pepeunit")  # noqa: LOG001 - getLogger would give the one that pytest listens to
+    monkeypatch.setattr(pepeunit.log, "_logger", bare)
+
+
+@pytest.mark.usefixtures("alone")
+def test_every_line_is_printed_once_to_stderr_with_its_level(tmp_path, capsys):
+    log = make(tmp_path, PU_MIN_LOG_LEVEL="Info")
+    log.debug("no")
+    log.info("connected")
+    text = f"failed with {token()}"
+    log.error(text)
+    assert capsys.readouterr() == ("", "Info: connected\nError: failed with ***\n")
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_disk_that_refuses_is_told_on_stderr(tmp_path, capsys):
+    (tmp_path / "log.json").mkdir()
+    make(tmp_path).info("still here")
+    assert capsys.readouterr().err.splitlines()[0].startswith("Warning: cannot write ")
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("stream", ["none", "closed", "gone"])
+def test_a_terminal_that_is_gone_ends_nothing(tmp_path, monkeypatch, stream):
+    class Gone(io.StringIO):
+        def write(self, _text):
+            raise BrokenPipeError
+
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", {"none": None, "closed": closed, "gone": Gone()}[stream])
+    log = make(tmp_path)
+    log.info("still here")
+    assert len(log.pending()) == 1
+
+
+def test_a_program_that_has_set_up_logging_gets_the_lines_there_and_not_twice(tmp_path, caplog, capsys):
+    with caplog.at_level(logging.DEBUG, logger="pepeunit"):
+        make(tmp_path).warning("100 % warm")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", "100 % warm")]
+    assert "100 % warm" not in capsys.readouterr().err
