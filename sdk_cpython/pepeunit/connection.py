@@ -28,6 +28,12 @@ _QUEUED = 64
 _DENIED = 0x80
 _MIN_KEEPALIVE = 5
 _MAX_KEEPALIVE = 65535
+# What paho calls the ends of a connection, and what they mean here.
+_ENDS = {
+    "Unspecified error": "the broker closed the connection",
+    "Keep alive timeout": "the broker stopped answering",
+    "Protocol error": "the broker sent what is no MQTT",
+}
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ class Connection:
         client.on_socket_register_write = lambda _client, _data, sock: self._call(self._watch_write, sock)
         client.on_socket_unregister_write = lambda _client, _data, sock: self._call(self._unwatch_write, sock)
         client.on_connect = self._connected
-        client.on_disconnect = lambda _client, _data, _flags, code, _more: self._call(self._end, str(code))
+        client.on_disconnect = lambda _client, _data, _flags, code, _more: self._call(self._end, _end_of(str(code)))
         client.on_subscribe = lambda _client, _data, mid, codes, _more: self._answered(mid, codes)
         client.on_unsubscribe = lambda _client, _data, mid, codes, _more: self._answered(mid, codes)
         client.on_publish = lambda _client, _data, mid, _code, _more: self._published(mid)
@@ -271,13 +277,17 @@ class Connection:
         """Tell everyone who waits that nothing more will come."""
         if not self.lost.done():
             self.lost.set_result(reason)
-        error = SessionError(f"the connection to the broker was lost: {reason}")
+        error = SessionError(reason)
         everyone: list[asyncio.Future[Any]] = [self._welcome, *self._answers.values(), *self._acknowledged.values()]
         for waiting in everyone:
             if not waiting.done():
                 waiting.set_exception(error)
                 # Whoever waits gets it; where nobody does, it is no mistake.
                 waiting.exception()
+
+
+def _end_of(code: str) -> str:
+    return _ENDS.get(code, f"the connection to the broker ended: {code}")
 
 
 def _chunks(topics: list[str]) -> Iterable[list[str]]:

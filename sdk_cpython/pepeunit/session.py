@@ -108,12 +108,15 @@ class Session:
                 reason = str(error)
             if self._closed.is_set():
                 return
-            if self._lasted or reason != told:
-                # An outage of days must not push everything else out of the log.
-                self._log.warning(f"no connection to the broker: {reason}")
-                told = reason
             failures = 1 if self._lasted > _STEADY else failures + 1
-            await self._pause(self._backoff.delay(failures, random.random()))  # noqa: S311  # spreads a fleet
+            delay = self._backoff.delay(failures, random.random())  # noqa: S311  # spreads a fleet
+            if reason == _MOVED:
+                self._log.info(f"{reason}: connecting there")
+            elif self._lasted or reason != told:
+                # An outage of days must not push everything else out of the log.
+                self._log.warning(f"{reason}; trying again in {delay:.1f} s, then until it is there")
+            told = reason
+            await self._pause(delay)
 
     async def drain(self, time_limit: float) -> None:
         """Send what waits, at most `time_limit` seconds long."""

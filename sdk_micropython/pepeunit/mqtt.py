@@ -13,6 +13,7 @@ _OUT_LIMIT = 16  # packets waiting to be written
 _WINDOW = 8  # QoS 1 messages without acknowledgement
 _BATCH = 8  # topics in one SUBSCRIBE
 _SILENT_PINGS = 2  # pings without any byte from the broker that end the link
+CLOSED = "the broker closed the connection"
 
 
 class Link:
@@ -112,8 +113,12 @@ class Link:
     async def _guarded(self, job):
         try:
             await job
-        except (OSError, EOFError, SessionError) as error:
-            self._end(str(error) or "connection lost")
+        except EOFError:
+            self._end(CLOSED)
+        except OSError as error:
+            self._end("the connection to the broker broke: " + str(error))
+        except SessionError as error:
+            self._end(str(error))
         except Exception as error:  # task root: whatever it was, this link is over and the next one begins
             self._end("%s: %s" % (type(error).__name__, error))
 

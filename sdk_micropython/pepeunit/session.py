@@ -6,7 +6,7 @@ import pepeunit.clock as clock
 import pepeunit.transport as transport
 from pepeunit import DELIVERED, DROPPED, QUEUED
 from pepeunit.errors import SessionError
-from pepeunit.mqtt import Link
+from pepeunit.mqtt import CLOSED, Link
 from pepeunit.outbox import Outbox
 
 PAYLOAD_LIMIT = 255 * 1024  # the platform takes packets of 256 KB
@@ -55,17 +55,22 @@ class Session:
             try:
                 reason = await self._live()
             except asyncio.TimeoutError:
-                reason = "no answer in time"
-            except (OSError, EOFError, ValueError, SessionError) as error:
+                reason = "the broker does not answer"
+            except EOFError:
+                reason = CLOSED
+            except OSError as error:
+                reason = "the broker is not reachable: " + str(error)
+            except (ValueError, SessionError) as error:
                 reason = str(error) or type(error).__name__
             finally:
                 await self._release()
-            if reason != self._told:  # an outage of days must not fill the log with one line
-                self._told = reason
-                self._log.warning("broker: " + reason + "; trying again until it is there")
             if self._uptime.ms() - began > _STEADY_MS:
                 failures = 0
-            await asyncio.sleep_ms(clock.backoff_ms(failures))
+            pause = clock.backoff_ms(failures)
+            if reason != self._told:  # an outage of days must not fill the log with one line
+                self._told = reason
+                self._log.warning("%s; trying again in %.1f s, then until it is there" % (reason, pause / 1000))
+            await asyncio.sleep_ms(pause)
             failures += 1
 
     async def _live(self):
@@ -84,7 +89,9 @@ class Session:
         self._subscribed = []
         await self.resubscribe()
         self._told = None
-        self._log.info("broker: connected")
+        self._log.info(
+            "connected to the broker at %s:%d" % (env.text("PU_MQTT_HOST"), env.number("PU_MQTT_PORT", 1883))
+        )
         self._news.set()
         self._connected()
         await link.ended.wait()
@@ -119,7 +126,7 @@ class Session:
                 self._subscribed = [topic for topic in self._subscribed if topic not in gone]
             for topic in await link.subscribe(new):
                 new.remove(topic)
-                self._log.warning("broker: the subscription to " + topic + " is denied")
+                self._log.warning("the subscription to " + topic + " is denied")
             self._subscribed.extend(new)
 
     async def publish(self, topic, payload):
@@ -156,7 +163,7 @@ class Session:
         try:
             self._deliver_to(str(topic, "utf-8"), payload)
         except UnicodeError:
-            self._log.warning("broker: a message with an unreadable topic was passed over")
+            self._log.warning("a message with an unreadable topic was passed over")
 
     def _skipped(self, topic, size):
         self._log.warning("a message of %d bytes on %s is too large for this board and was skipped" % (size, topic))

@@ -165,6 +165,7 @@ async def test_a_link_that_breaks_comes_back_with_all_subscriptions(program, bro
     async with program:
         await program.prints("now connected")
         await broker.cut()
+        await program.prints("Warning: the broker closed the connection; trying again in ")
         await program.prints("now connected", 2)
         await broker.until(lambda: len(broker.subscribed) == 14)
         await broker.send(FAN, "again")

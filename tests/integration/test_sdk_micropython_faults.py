@@ -70,12 +70,12 @@ async def says(answer: bytes, *, hold: bool):
 @pytest.mark.parametrize(
     ("answer", "hold", "reason"),
     [
-        (b"", False, "broker:"),
-        (b"", True, "no answer in time"),
+        (b"", False, "trying again in"),
+        (b"", True, "the broker does not answer; trying again in"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", True, "does not speak MQTT"),
         (b"\x20\x02\x00\x05", True, "not authorized"),
         (b"\x20\x02\x00\x63", True, "refuses the unit: 99"),
-        (CONNACK, True, "no answer in time"),
+        (CONNACK, True, "the broker does not answer; trying again in"),
         (CONNACK + b"\xff\xff\xff\xff\xff", True, "no MQTT"),
         (CONNACK + b"\x90\x80\x80\x80\x01", True, "no MQTT"),
         (CONNACK + b"\x90\x03\x00\x01\x00", True, "other subscriptions"),

@@ -74,7 +74,7 @@ async def test_a_server_that_cannot_be_verified_gets_neither_token_nor_trust(tmp
         program.write(main, values, schema())
         async with program:
             await program.prints("storage: RestError")
-            await program.prints("Warning: broker: ")
+            await program.prints("; trying again in ")
         assert not broker.connects
         assert not server.calls
         assert "now connected" not in program.output
