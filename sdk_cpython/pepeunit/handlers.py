@@ -1,15 +1,17 @@
 """The program's own coroutines: who handles what, and the guard around every call of them (S19)."""
 
 import asyncio
+import inspect
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
 from .log import Log
 from .message import Message
+from .schema import Schema
 
-__all__ = ["Handlers", "Inbox", "MessageHandler", "Task", "Timer", "guarded", "keep_time"]
+__all__ = ["Handlers", "Inbox", "MessageHandler", "Task", "Timer", "check_coroutine", "guarded", "keep_time", "strays"]
 
 MessageHandler = Callable[[Message], Awaitable[None]]
 Task = Callable[[], Awaitable[None]]
@@ -32,6 +34,34 @@ class Handlers:
     commands: dict[str, list[MessageHandler]] = field(default_factory=dict)
     timers: list[Timer] = field(default_factory=list)
     on_connect: list[Task] = field(default_factory=list)
+
+
+def check_coroutine(function: object, decorator: str) -> None:
+    """Raises TypeError if `function`, decorated with `decorator`, is no `async def` function.
+
+    A method or partial of one is fine, and so is an object whose `__call__` is one.
+    """
+    called = getattr(type(function), "__call__", None)  # noqa: B004  # asks how it is called, not whether it can be
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
+        return
+    name = getattr(function, "__name__", type(function).__name__)
+    raise TypeError(f"{decorator} needs an `async def` function: {name} is none")
+
+
+def strays(handlers: Handlers, schema: Schema) -> str:
+    """What a person should know of handlers that nothing can ever reach, as their names are not in `schema`; or ""."""
+    inputs = [name for name in handlers.inputs if name not in schema.input_topic]
+    commands = [name for name in handlers.commands if name not in schema.input_base_topic]
+    parts = []
+    if inputs:
+        parts.append(f"on_input {_listed(inputs)} (the Inputs: {_listed(schema.input_topic)})")
+    if commands:
+        parts.append(f"on_command {_listed(commands)} (the commands: {_listed(schema.input_base_topic)})")
+    return f"never called, schema.json has no such name: {'; '.join(parts)}" if parts else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
 
 
 async def guarded(unit_log: Log, what: str, call: Callable[[], Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ from .device import Device
 from .dispatch import Dispatch
 from .errand import Errand
 from .errors import SessionError
-from .handlers import Handlers, Task, guarded, keep_time
+from .handlers import Handlers, Task, guarded, keep_time, strays
 from .log import batches
 from .message import DELIVERED, Message
 from .recovery import RESTART_EXIT_CODE
@@ -41,6 +41,7 @@ class Runtime:
         self._greeting_due = asyncio.Event()
         self._logged = asyncio.Event()
         self._wanted_commit = ""
+        self._strays = ""
         self._log_turn = asyncio.Lock()  # no line goes twice
         self._schema_turn = asyncio.Lock()  # of two answers the later one stays
         self._update = self._errand("update", self._bring_update)
@@ -75,6 +76,7 @@ class Runtime:
         if self._stop_asked:
             self._ending.set_result(0)
         self._log.on_write(self._logged.set)
+        self._tell_strays()
         await self._session.want(self._device.schema.subscriptions())
         async with asyncio.TaskGroup() as tasks:
             running = [
@@ -170,7 +172,15 @@ class Runtime:
     async def _use_schema(self, schema: Schema) -> None:
         self._device.schema = schema
         self._log.info("schema.json was updated")
+        self._tell_strays()
         await self._session.want(schema.subscriptions())
+
+    def _tell_strays(self) -> None:
+        """Once for each set of handlers that nothing can reach, not with every change of links."""
+        found = strays(self._handlers, self._device.schema)
+        if found and found != self._strays:
+            self._log.warning(found)
+        self._strays = found
 
     async def _greet(self) -> None:
         """After each connection: the program's own `on_connect`, which may take its time."""

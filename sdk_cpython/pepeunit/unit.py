@@ -10,7 +10,7 @@ from .backoff import Pace
 from .connection import Endpoint
 from .device import Device, program_path
 from .env import Env
-from .handlers import Handlers, MessageHandler, Task, Timer
+from .handlers import Handlers, MessageHandler, Task, Timer, check_coroutine
 from .log import Log
 from .message import DELIVERED, DROPPED, QUEUED
 from .recovery import RESTART_EXIT_CODE, recover
@@ -100,14 +100,15 @@ class Unit:
         Messages of one name are handled one after the other, in order; names do not wait for each other. An exception
         is logged and ends nothing.
         """
-        return self._register(self._handlers.inputs, name)
+        return self._register(self._handlers.inputs, name, "@unit.on_input")
 
     def on_command(self, name: str) -> Callable[[_Handler], _Handler]:
         """Decorate a coroutine that wants to know of a command, such as `env_update/pepeunit`; it is served anyway."""
-        return self._register(self._handlers.commands, name)
+        return self._register(self._handlers.commands, name, "@unit.on_command")
 
     def on_connect(self, task: _Task) -> _Task:
         """Decorate a coroutine that runs after each connection to the broker, when the unit is subscribed."""
+        check_coroutine(task, "@unit.on_connect")
         self._handlers.on_connect.append(task)
         return task
 
@@ -118,6 +119,7 @@ class Unit:
             raise ValueError(f"a timer needs a positive number of seconds, not {seconds}")
 
         def decorate(task: _Task) -> _Task:
+            check_coroutine(task, "@unit.every")
             self._handlers.timers.append(Timer(interval, task))
             return task
 
@@ -161,8 +163,12 @@ class Unit:
             self._runtime = None
 
     @staticmethod
-    def _register(known: dict[str, list[MessageHandler]], name: str) -> Callable[[_Handler], _Handler]:
+    def _register(known: dict[str, list[MessageHandler]], name: str, decorator: str) -> Callable[[_Handler], _Handler]:
+        if not isinstance(name, str):
+            raise TypeError(f'{decorator} needs a name of schema.json: {decorator}("NAME")')
+
         def decorate(handler: _Handler) -> _Handler:
+            check_coroutine(handler, decorator)
             known.setdefault(name, []).append(handler)
             return handler
 

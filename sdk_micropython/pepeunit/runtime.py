@@ -61,19 +61,19 @@ class Runtime:
         self._ended = asyncio.Event()
         self._exit_code = 0
         self._tasks = None
+        self._strays = None
         self._connects = Inbox("on_connect", self.connect_handlers, self.log, self.guard)
 
     # What the program asks for.
 
     def on_input(self, name, handler):
-        if name not in self.schema.input_topic:
-            self.log.warning(
-                "on_input: schema.json has no Input %s, it has %s" % (name, sorted(self.schema.input_topic))
-            )
         self._listen(self._inputs, name, handler)
 
     def on_command(self, name, handler):
         self._listen(self._commands_of_user, name, handler)
+
+    def on_connect(self, _, handler):
+        self.connect_handlers.append(lambda _: handler())
 
     def _listen(self, inboxes, name, handler):
         if name in inboxes:
@@ -116,6 +116,7 @@ class Runtime:
     async def use_schema(self, new):
         self.schema = new
         self.log.info("schema.json is up to date")
+        self._tell_strays()
         try:
             await self._session.resubscribe()
         except SessionError:
@@ -129,6 +130,7 @@ class Runtime:
 
     async def main(self):
         self._tasks = []
+        self._tell_strays()
         self._start(self._session.keep)
         self._start(self._session.send_waiting)
         self._start(self._send_states)
@@ -151,6 +153,16 @@ class Runtime:
         await self._session.leave()
         return self._exit_code
 
+    def _tell_strays(self):
+        """Warn of handlers that nothing can reach: once for each set of them, not with every change of links."""
+        schema = self.schema
+        found = set(self._inputs) - set(schema.input_topic), set(self._commands_of_user) - set(schema.input_base_topic)
+        if found != self._strays and (found[0] or found[1]):
+            import pepeunit.strays as strays  # most programs never need it
+
+            self.log.warning(strays.text(*found, schema))
+        self._strays = found
+
     def add_timer(self, seconds, function):
         self.timers.append((seconds, function))
         if self._tasks is not None:
@@ -170,7 +182,10 @@ class Runtime:
     async def guard(self, what, function, *arguments):
         """Run the program's code: whatever it raises is logged with its traceback, and the unit goes on."""
         try:
-            await function(*arguments)
+            begun = function(*arguments)
+            if not hasattr(begun, "send"):  # of a closure or method that could not be told at its decoration
+                raise TypeError("this is no `async def` function: it was called, but cannot be awaited")
+            await begun
         except Exception as error:
             text = io.StringIO()
             sys.print_exception(error, text)

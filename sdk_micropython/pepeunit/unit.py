@@ -61,41 +61,21 @@ class Unit:
 
     def on_input(self, name):
         """Decorate `async def handler(message)`: called for every message to the Input, one at a time."""
-
-        def register(handler):
-            self._runtime.on_input(name, handler)
-            return handler
-
-        return register
+        return _decorator(self._runtime.on_input, "on_input", name)
 
     def on_command(self, name):
         """Decorate `async def handler(message)`: called, beside what the SDK does itself, for every such command."""
-
-        def register(handler):
-            self._runtime.on_command(name, handler)
-            return handler
-
-        return register
+        return _decorator(self._runtime.on_command, "on_command", name)
 
     def on_connect(self, handler):
         """Decorate `async def handler()`: called whenever the broker is there and the Inputs are subscribed to."""
-
-        async def call(_):
-            await handler()
-
-        self._runtime.connect_handlers.append(call)
-        return handler
+        return _decorator(self._runtime.on_connect, "on_connect", None)(handler)
 
     def every(self, *, seconds):
         """Decorate `async def function()`: called at once and then in steps of `seconds`, connected or not."""
         if not seconds > 0:
             raise ValueError("every(seconds=...) needs a number above 0")
-
-        def register(function):
-            self._runtime.add_timer(seconds, function)
-            return function
-
-        return register
+        return _decorator(self._runtime.add_timer, "every", seconds)
 
     async def publish(self, name, value):
         """Publish to an Output; DELIVERED, QUEUED or DROPPED. UnknownNameError if schema.json has no such Output."""
@@ -120,3 +100,17 @@ class Unit:
         if code == RESTART_EXIT_CODE:
             restart()
         sys.exit(code)
+
+
+def _decorator(add, word, value):
+    """A decorator that calls add(value, function). A closure or method that is no `async def` is told when called."""
+    if callable(value):
+        raise TypeError('write @unit.%s("NAME")' % word)
+
+    def decorate(function):
+        if not callable(function) or type(function).__name__ == "function":
+            raise TypeError("@unit.%s needs an `async def` function, not %s" % (word, function))
+        add(value, function)
+        return function
+
+    return decorate

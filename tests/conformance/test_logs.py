@@ -80,3 +80,36 @@ async def test_stop_sends_what_waits_and_ends_with_0(stage):
     assert await observer.hears() == [("last/pepeunit", b"now")]
     await become(stage, [("Info", "good-bye now")], "now")
     assert device.codes == [0]
+
+
+async def test_handlers_that_nothing_can_reach_are_named_once_and_the_others_work(stage):
+    device = await stage.install(
+        "misspelled", inputs=("ask/pepeunit", "fan-state/pepeunit"), outputs=("told/pepeunit",)
+    )
+    await stage.start()
+    await stage.logged(
+        "on_input fan_state/pepeunit (the Inputs: ask/pepeunit, fan-state/pepeunit)",
+        "on_command update (the commands: env_update/pepeunit, ",
+        level="Warning",
+    )
+    await stage.set_input("ask/pepeunit", "works")
+    await stage.output_becomes("told/pepeunit", "works")
+    # another link changes schema.json, but not the names in it
+    observer = await stage.observe(hears=("told/pepeunit",), feeds=("ask/pepeunit",))
+    assert await observer.says_until_answered(b"more") == ("told/pepeunit", b"more")
+    await stage.logged("schema.json ", level="Info")
+    assert sum("never called" in line["text"] for line in await stage.logs()) == 1
+    console = device.console.read_text()
+    assert console.count("Warning: never called, schema.json has no such name: on_input fan_state/pepeunit") == 1
+
+
+async def test_the_console_shows_the_lines_of_the_log_once_with_their_level(stage):
+    device = await stage.install("faulty", inputs=("work/pepeunit",), outputs=("done/pepeunit",))
+    await stage.start()
+    await stage.set_input("work/pepeunit", "bad")
+    await stage.logged("a bad message", level="Error")
+    await stage.logged("connected to the broker at ", level="Info")
+    console = device.console.read_text()
+    assert console.count("Info: connected to the broker at ") == 1
+    assert console.count("ValueError: a bad message") == 1
+    assert console.count("Error: handler of work/pepeunit ") == 1

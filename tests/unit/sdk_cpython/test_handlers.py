@@ -1,11 +1,17 @@
 """The program's coroutines. Rows S7, S19 of protocol/pitfalls.md."""
 
 import asyncio
+import json
+from functools import partial
+
+import pytest
 
 from pepeunit import Message
 from pepeunit.env import Env
-from pepeunit.handlers import Inbox, Timer, keep_time
+from pepeunit.handlers import Handlers, Inbox, Timer, check_coroutine, keep_time, strays
 from pepeunit.log import Log
+from pepeunit.schema import parse_schema
+from tests.support.micropython import schema
 
 DEADLINE = 10.0
 
@@ -75,3 +81,41 @@ async def test_a_timer_runs_at_once_and_again_after_an_exception_s19(tmp_path):
     await run_until(keep_time(Timer(0.001, tick), log), done)
     assert "timer tick failed" in texts(log)
     assert "sensor broken" in texts(log)
+
+
+class Callable:
+    async def __call__(self, *_):
+        pass
+
+    async def method(self, *_):
+        pass
+
+    def plain(self, *_):
+        pass
+
+    async def generator(self, *_):
+        yield 1
+
+
+@pytest.mark.parametrize("function", [Callable(), Callable().method, partial(Callable().method, 1), asyncio.Queue.put])
+def test_whatever_is_called_as_a_coroutine_function_is_taken(function):
+    check_coroutine(function, "@unit.on_connect")
+
+
+@pytest.mark.parametrize("function", [Callable().plain, lambda: None, print, Callable().generator, Callable, None, 5])
+def test_anything_else_is_refused_with_the_decorators_name(function):
+    with pytest.raises(TypeError, match=r"@unit\.on_connect needs an `async def` function"):
+        check_coroutine(function, "@unit.on_connect")
+
+
+def test_handlers_whose_names_the_schema_lacks_are_named_with_the_names_there_are():
+    known = parse_schema(json.dumps(schema()).encode())
+    inputs = {"fan/pepeunit": [], "temp/pepeunit": [], "Light/pepeunit": []}
+    assert strays(Handlers(inputs=inputs, commands={"update": [], "update/pepeunit": []}), known) == (
+        "never called, schema.json has no such name: "
+        "on_input Light/pepeunit, temp/pepeunit (the Inputs: fan/pepeunit, light/pepeunit); on_command update "
+        "(the commands: env_update/pepeunit, log_sync/pepeunit, schema_update/pepeunit, update/pepeunit)"
+    )
+    assert strays(Handlers(inputs={"fan/pepeunit": []}), known) == ""
+    empty = parse_schema(json.dumps(schema(input_topic={})).encode())
+    assert strays(Handlers(inputs={"fan/pepeunit": []}), empty).endswith("on_input fan/pepeunit (the Inputs: none)")

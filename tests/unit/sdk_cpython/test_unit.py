@@ -97,6 +97,34 @@ def test_a_timer_needs_a_positive_interval(directory, seconds):
         Unit(directory).every(seconds=seconds)
 
 
+def test_a_function_that_cannot_be_awaited_is_refused_where_it_is_decorated(directory):
+    unit = Unit(directory)
+
+    def plain(*_):
+        pass
+
+    decorators = {
+        "on_input": unit.on_input("fan/pepeunit"),
+        "on_command": unit.on_command("update/pepeunit"),
+        "on_connect": unit.on_connect,
+        "every": unit.every(seconds=1),
+    }
+    for name, decorate in decorators.items():
+        with pytest.raises(TypeError, match=f"@unit.{name} needs an `async def` function: plain is none"):
+            decorate(plain)
+
+
+def test_a_decorator_without_its_name_is_refused(directory):
+    unit = Unit(directory)
+
+    async def handler(message):
+        pass
+
+    for name in ("on_input", "on_command"):
+        with pytest.raises(TypeError, match=f"@unit.{name} needs a name of schema.json"):
+            getattr(unit, name)(handler)
+
+
 def test_a_unit_that_was_stopped_before_it_runs_ends_with_zero(directory):
     unit = Unit(directory)
     unit.stop()
