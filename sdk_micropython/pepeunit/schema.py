@@ -114,7 +114,9 @@ def _is_topic(value):
 def load(base):
     data = files.read(base + "/schema.json")
     if data is None:
-        raise SchemaError("there is no " + base + "/schema.json: copy all that `pepeunit unit download NAME DIR` fetches")
+        raise SchemaError(
+            "there is no " + base + "/schema.json: copy all that `pepeunit unit download NAME DIR` fetches"
+        )
     return parse(data)
 
 
