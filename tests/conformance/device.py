@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.support.gateway import Api
 from tests.support.micropython import INTERPRETER, environment
+from tests.support.unit_folder import live_paths
 
 __all__ = ["SDKS", "Device"]
 
@@ -103,7 +104,5 @@ class Device:
         return json.loads((self.folder / name).read_bytes())
 
     def files(self) -> set[str]:
-        """Every file in its folder that is neither the SDK's own nor bytecode."""
-        own = {".pepeunit", "__pycache__"}
-        paths = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
-        return {path.as_posix() for path in paths if not own & set(path.parts)}
+        """Every file in its folder that is neither the SDK's own nor bytecode nor a log."""
+        return live_paths(self.folder)

@@ -7,6 +7,7 @@ import pytest
 from tests.support.device_broker import DeviceBroker
 from tests.support.device_server import Answer, DeviceServer, archive, digest, packed
 from tests.support.micropython import COMMIT, DOMAIN, NODES, UUID, Program, env, schema, token
+from tests.support.unit_folder import live_files
 
 PROGRAM = """
 import pepeunit.commands as commands
@@ -71,12 +72,7 @@ class Bench:
 
     def live(self) -> dict[str, bytes]:
         """Every file that belongs to the program, the unit and its user."""
-        folder = self.program.directory
-        return {
-            str(path.relative_to(folder)): path.read_bytes()
-            for path in folder.rglob("*")
-            if path.is_file() and path.name != "log.json" and ".pepeunit" not in path.parts
-        }
+        return live_files(self.program.directory)
 
 
 @pytest.fixture

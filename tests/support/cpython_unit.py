@@ -12,6 +12,7 @@ from typing import Any
 
 from pepeunit import Unit
 from pepeunit.backoff import Backoff, Pace
+from tests.support.unit_folder import live_files
 
 __all__ = ["DEADLINE", "QUICK", "contents", "lay_out", "logs", "program", "running", "texts"]
 
@@ -97,8 +98,4 @@ def texts(unit: Unit) -> str:
 
 def contents(directory: Path) -> dict[str, bytes]:
     """Every file of the program, the unit and its user."""
-    return {
-        path.relative_to(directory).as_posix(): path.read_bytes()
-        for path in directory.rglob("*")
-        if path.is_file() and path.name != "log.json" and not {".pepeunit", "__pycache__"} & set(path.parts)
-    }
+    return live_files(directory)
