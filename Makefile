@@ -43,7 +43,7 @@ bench: ## the benchmarks, one line per figure (ONLY=name for one)
 
 powercut: ## power cuts at every write of an update, on a real littlefs
 	@.ci/setup mosquitto dev micropython
-	@exec $(VENV_PYTHON) -m pytest tests/powercut $(ARGS)
+	@PEPEUNIT_POWERCUT=full exec $(VENV_PYTHON) -m pytest tests/powercut -o timeout=1800 $(ARGS)
 
 fuzz: ## the property tests with many more examples
 	@.ci/setup mosquitto dev micropython
