@@ -3,11 +3,11 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
 from tests.demo.processes import Program, UnitProgram, command_line, descendants, is_alive
+from tests.support.ports import free_port
 
 __all__ = ["ROOT", "Stage"]
 
@@ -16,21 +16,12 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
 COMMAND_TIMEOUT = 30.0
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now; all are held open until the last one is known, so that they differ."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 class Stage:
     """Owns every process and folder of the demo."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.http_port, self.mqtt_port = _free_ports(2)
+        self.http_port, self.mqtt_port = (free_port(), free_port())
         self.data = folder / "data"
         self.logs = folder / "logs"
         self.logs.mkdir()

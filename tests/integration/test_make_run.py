@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo.processes import command_line, descendants, is_alive
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_LIMIT = 5.0
@@ -63,11 +63,6 @@ def wait_for(seen: Callable[[], bool], limit: float) -> None:
     while not seen():
         assert time.monotonic() < end, "the event did not come"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 @contextmanager

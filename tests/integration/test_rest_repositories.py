@@ -3,8 +3,8 @@
 import pytest
 import pytest_asyncio
 
-from tests.support.gateway import free_port
 from tests.support.git_server import GitServer
+from tests.support.ports import free_port
 from tests.support.rest_world import MISSING, world
 from tests.support.sample_program import make_repo, make_unit, sample_tree
 

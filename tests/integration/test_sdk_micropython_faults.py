@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from tests.support.device_broker import DeviceBroker, free_port
+from tests.support.device_broker import DeviceBroker
 from tests.support.device_server import Answer, DeviceServer
 from tests.support.micropython import COMMIT, DOMAIN, NODES, UUID, Program, env, schema
+from tests.support.ports import free_port
 
 PROGRAM = """
 import pepeunit.http as http

@@ -6,7 +6,6 @@ remembers what devices sent, can deny subscriptions, stop reading, fall silent a
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +13,11 @@ from typing import Self
 
 import paho.mqtt.client as paho
 
-__all__ = ["Connect", "DeviceBroker", "Published", "free_port"]
+from tests.support.ports import free_port
+
+__all__ = ["Connect", "DeviceBroker", "Published"]
 
 DEADLINE = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass(frozen=True)

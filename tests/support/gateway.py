@@ -12,7 +12,6 @@ field names.
 
 import io
 import json
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -24,18 +23,12 @@ from aiohttp import ClientSession, ClientTimeout
 from pepeunit_gateway.app import Gateway
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
+from tests.support.ports import free_port
 
-__all__ = ["PASSWORD", "Api", "GatewayUnderTest", "Reply", "free_port"]
+__all__ = ["PASSWORD", "Api", "GatewayUnderTest", "Reply"]
 
 PASSWORD = "correct-horse-9"
 _TIMEOUT = ClientTimeout(total=30)
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self
 
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 
 __all__ = ["GatewayProcess", "children_named", "run_command"]
 

@@ -7,9 +7,11 @@ from pepeunit_gateway.errors import StartError
 
 __all__ = ["bind_api", "close_sockets"]
 
+_BACKLOG = 128
+
 
 def bind_api(host: str, port: int) -> list[socket.socket]:
-    """Take the API's port before anything is started.
+    """Take the API's port before anything is started; who connects early waits until it is served.
 
     Raises:
         StartError: it is occupied, not allowed, or no address of this machine.
@@ -24,6 +26,8 @@ def bind_api(host: str, port: int) -> list[socket.socket]:
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.bind(address)
+            # at once: with SO_REUSEADDR another program could bind and listen between our two calls
+            sock.listen(_BACKLOG)
     except OSError as error:
         close_sockets(sockets)
         raise StartError(_listen_message(host, port, error)) from error
