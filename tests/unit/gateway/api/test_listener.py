@@ -22,7 +22,6 @@ def test_a_port_that_is_taken_is_refused_at_once_also_before_anything_is_served(
     close_sockets(bind_api("127.0.0.1", port))
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
-def test_an_address_that_is_not_this_machines_names_the_variable(host):
+def test_an_address_that_is_not_this_machines_names_the_variable():
     with pytest.raises(StartError, match="PU_HTTP_HOST"):
-        bind_api(host, free_port())
+        bind_api("192.0.2.1", free_port())
