@@ -23,13 +23,12 @@ from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.errors import CipherError, MqttError, SettingsError
 from pepeunit_gateway.firmware.archives import ArchiveCache
 from pepeunit_gateway.firmware.mirrors import MirrorCache
-from pepeunit_gateway.jobs.access_follower import follow_access, follow_removals
+from pepeunit_gateway.jobs.access_follower import follow_access, follow_removals, renew_grants
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.periodic import keep_running, run_periodically
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.device_login import DeviceLogin
-from pepeunit_gateway.registry.grants import load_grants
 from pepeunit_gateway.registry.outbox import Command
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
@@ -182,7 +181,7 @@ class Gateway:
     async def _deliver(self, context: Context, command: Command) -> None:
         """Publish a command; one that makes a unit subscribe anew comes after the rights it will need."""
         if command.command is BackendTopicCommand.SCHEMA_UPDATE:
-            await self.broker.grant(command.unit_uuid, await load_grants(context, command.unit_uuid))
+            await renew_grants(context, self.broker, command.unit_uuid)
         await self._publish(command.topic, command.payload)
 
     def _spawn(self, name: str, act: Callable[[], Awaitable[None]]) -> None:

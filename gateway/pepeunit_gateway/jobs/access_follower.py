@@ -1,6 +1,7 @@
 """Carry a change of access to the live sessions of the broker (W5): within a second, usually within milliseconds."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
 from pepeunit_gateway.broker.port import BrokerPort
@@ -8,16 +9,17 @@ from pepeunit_gateway.bus.local import Subscription
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.grants import load_grants
 
-__all__ = ["follow_access", "follow_removals"]
+__all__ = ["follow_access", "follow_removals", "renew_grants"]
 
 
 async def follow_access(context: Context, broker: BrokerPort, changed: Subscription) -> None:
     """Load the grants of every unit whose access changed and hand them to the broker, until cancelled."""
+    await _follow(changed, partial(renew_grants, context, broker))
 
-    async def renew(unit: UUID) -> None:
-        await broker.grant(unit, await load_grants(context, unit))
 
-    await _follow(changed, renew)
+async def renew_grants(context: Context, broker: BrokerPort, unit: UUID) -> None:
+    """Hand the broker what the unit may do at this moment."""
+    await broker.grant(unit, await load_grants(context, unit))
 
 
 async def follow_removals(broker: BrokerPort, removed: Subscription) -> None:

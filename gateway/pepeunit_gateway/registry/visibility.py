@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Table, exists, false, or_, select, true
+from sqlalchemy import ColumnElement, Table, exists, false, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
@@ -80,14 +80,10 @@ async def check_sight(
         return
     if agent.type is AgentType.BOT:
         raise UnauthorizedError("a token is needed; send it in the header x-auth-token")
-    query = select(true()).select_from(_from(table)).where(table.c.uuid == row.uuid, _permitted(agent, table))
+    query = select(true()).select_from(table).where(table.c.uuid == row.uuid, _permitted(agent, table))
     permitted = (await connection.execute(query)).scalar_one_or_none() is not None
     if not may_see(agent, visibility=level, creator_uuid=row.creator_uuid, permitted=permitted):
         raise NoAccessError("you may not see this entity")
-
-
-def _from(table: Table) -> FromClause:
-    return table
 
 
 async def insert_permissions(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
