@@ -226,11 +226,6 @@ class Settings(BaseSettings):
         return self.app_prefix + self.api_v1_prefix
 
     @property
-    def api_url(self) -> str:
-        """The base address of the REST API."""
-        return f"{self.http_type}://{self.domain}{self.api_prefix}"
-
-    @property
     def max_payload_bytes(self) -> int:
         """PU_MQTT_MAX_PAYLOAD_SIZE in bytes."""
         return self.mqtt_max_payload_size * 1024

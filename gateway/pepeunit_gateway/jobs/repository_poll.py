@@ -100,7 +100,6 @@ class RepositoryPoll:
 
     async def _remove(self, orphan: UUID) -> None:
         try:
-            await self._registry.context.mirrors.remove(orphan)
-            await self._registry.context.archives.remove(orphan)
+            await self._registry.context.forget_repository(orphan)
         except RepositoryRegistryError as error:
             log.warning("repository.mirror.stays", repository=str(orphan), reason=error.message)

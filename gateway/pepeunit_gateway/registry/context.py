@@ -51,6 +51,15 @@ class Context:
         """PU_SECRET_KEY."""
         return self.settings.secret_key.get_secret_value()
 
+    async def forget_repository(self, registry: UUID) -> None:
+        """Remove what the disk holds of a registry that has no row any more: the mirror, then the archives.
+
+        Raises:
+            RepositoryRegistryError: a running synchronisation did not end in time.
+        """
+        await self.mirrors.remove(registry)
+        await self.archives.remove(registry)
+
     @asynccontextmanager
     async def act(self) -> AsyncIterator[Act]:
         """Commit all of it or nothing, then announce what changed."""

@@ -189,8 +189,7 @@ class Repositories:
                 raise RepositoryRegistryError("Repos still use this repository; delete them first", conflict=True)
             await act.connection.execute(repository_registry.delete().where(repository_registry.c.uuid == uuid))
         try:
-            await self._context.mirrors.remove(uuid)
-            await self._context.archives.remove(uuid)
+            await self._context.forget_repository(uuid)
         except RepositoryRegistryError as error:  # the row is gone, which is what was asked for; the poll tries again
             log.warning("repository.mirror.stays", repository=str(uuid), reason=error.message)
 

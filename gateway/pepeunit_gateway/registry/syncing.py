@@ -110,7 +110,6 @@ async def _record(context: Context, row: Row[Any], result: SyncResult | None, pr
         values["sync_last_datetime"] = act.now
         written = await act.connection.execute(table.update().where(table.c.uuid == row.uuid).values(values))
     if not written.rowcount:  # deleted while it was fetched: what the fetch left goes too
-        await context.mirrors.remove(row.uuid)
-        await context.archives.remove(row.uuid)
+        await context.forget_repository(row.uuid)
     elif not result and row.sync_status != status.value:
         log.warning("repository.sync.failed", repository=str(row.uuid), reason=problem)
