@@ -20,6 +20,7 @@ PepeunitError
     ├── RepositoryRegistryError  422/13
     ├── GitPlatformClientError   422/14
     ├── FeatureFlagError       405/15
+    ├── ReadmeGenerationError  422/16
     └── TooManyRequestsError   429/17
 
 Source: protocol/rest.md 2.1; the statuses 401, 404, 409 and 429 are settled in decisions.md 4.
@@ -41,6 +42,7 @@ __all__ = [
     "NoAccessError",
     "NotFoundError",
     "PepeunitError",
+    "ReadmeGenerationError",
     "RepoError",
     "RepositoryRegistryError",
     "SettingsError",
@@ -178,6 +180,11 @@ class FeatureFlagError(ApiError):
     status = 405
     code = 15
     prefix = "Feature Flag Error"
+
+
+class ReadmeGenerationError(ApiError):
+    code = 16
+    prefix = "Readme Generation Error"
 
 
 class TooManyRequestsError(ApiError):

@@ -83,19 +83,35 @@ class Settings(BaseSettings):
 
     # Secrets
     secret_key: SecretStr = SecretStr("")
+    secret_key_previous: SecretStr = SecretStr("")
     encrypt_key: SecretStr = SecretStr("")
+    static_salt: SecretStr = SecretStr("")
 
     # Parts
     broker: Literal["mosquitto", "emqx"] = "mosquitto"
     sqlalchemy_database_url: SecretStr = SecretStr("")
     redis_url: SecretStr = SecretStr("")
     clickhouse_database_url: SecretStr = SecretStr("")
+    db_pool_size: int = Field(8, ge=2, le=100)
     ff_datapipe_enable: bool = True
     ff_datapipe_default_last_value_enable: bool = True
+    ff_prometheus_enable: bool = True
+    metrics_token: SecretStr = SecretStr("")
+    allow_external_datapipe: bool = False
+
+    # HTTP
+    tls_cert: _Folder | None = None
+    tls_key: _Folder | None = None
+    trusted_proxies: str = ""
+    cors_origins: str = ""
 
     # People and access
     registration: Literal["closed", "open"] = "closed"
     auth_token_expiration: int = Field(2_678_400, ge=60)
+    login_max_failures: int = Field(10, ge=1)
+    login_address_max_failures: int = Field(100, ge=1)
+    login_failure_window: int = Field(900, ge=1)
+    audit_expiration: int = Field(31_536_000, ge=3600)
 
     # Git
     git_allow_private: bool = False
@@ -171,10 +187,12 @@ class Settings(BaseSettings):
 
     @field_validator("sqlalchemy_database_url")
     @classmethod
-    def _file_of_sqlite(cls, value: SecretStr) -> SecretStr:
+    def _known_database(cls, value: SecretStr) -> SecretStr:
         scheme, _, rest = value.get_secret_value().partition("://")
+        if not scheme or scheme.partition("+")[0] in ("postgresql", "postgres"):
+            return value
         if scheme.partition("+")[0] != "sqlite":
-            return value  # _parts_that_exist says what to do
+            raise ValueError("must begin with postgresql:// or sqlite://; unset it to use the file in PU_DATA_DIR")
         host, _, path = rest.partition("/")
         if host or not path or path.endswith("/") or path.startswith((":memory:", "file:", "?")):
             raise ValueError(
@@ -187,13 +205,6 @@ class Settings(BaseSettings):
     def _parts_that_exist(self) -> Self:
         if self.broker != "mosquitto":
             raise ValueError("PU_BROKER=emqx is not available yet; unset PU_BROKER to use the managed mosquitto")
-        url = self.sqlalchemy_database_url.get_secret_value()
-        if url and url.partition("://")[0].partition("+")[0] != "sqlite":
-            raise ValueError(
-                "PU_SQLALCHEMY_DATABASE_URL: only SQLite is available yet; unset it to use the file in PU_DATA_DIR"
-            )
-        if self.redis_url.get_secret_value():
-            raise ValueError("PU_REDIS_URL: Redis is not available yet; unset it to use the bus in process")
         if self.clickhouse_database_url.get_secret_value():
             raise ValueError(
                 "PU_CLICKHOUSE_DATABASE_URL: ClickHouse is not available yet; unset it to keep telemetry in SQL"

@@ -63,7 +63,7 @@ class Context:
     @asynccontextmanager
     async def act(self) -> AsyncIterator[Act]:
         """Commit all of it or nothing, then announce what changed."""
-        async with self.database.write() as connection:
+        async with self.database.act() as connection:
             act = Act(connection, self.clock())
             yield act
         for change, uuids in act._changes.items():  # noqa: SLF001 - the other half of this class

@@ -30,6 +30,8 @@ _SECRETS_LOCK = "secrets.lock"
 def database_url(settings: Settings) -> URL:
     """Return the address of the database: PU_SQLALCHEMY_DATABASE_URL, or a file in the data folder."""
     given = settings.sqlalchemy_database_url.get_secret_value()
+    if given.startswith("postgres"):
+        return make_url(given).set(drivername="postgresql+asyncpg")
     path = make_url(given).database if given else str(settings.data_dir / "pepeunit.sqlite3")
     return URL.create("sqlite+aiosqlite", database=path)
 

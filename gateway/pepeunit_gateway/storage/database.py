@@ -1,88 +1,93 @@
-"""Connections. Writers take their lock at BEGIN, readers never wait for them.
+"""One database behind one door: SQLite or PostgreSQL (design.md, rules 3 and 5).
 
-SQLite runs in WAL mode: many readers beside one writer. The pragmas and why:
-journal_mode=WAL        readers and the writer do not block each other
-synchronous=FULL        what was committed survives a power cut; the broker is acknowledged only after that
-foreign_keys=ON         SQLite leaves them off
-busy_timeout            10 s unless given: the command line may write while the gateway runs
-
-Values never show in errors, which are logged: password hashes and payloads are among them.
+On both databases an act of the registry runs alone: SQLite has one writer anyway, PostgreSQL takes one advisory lock
+for the length of the transaction. So a rule that was checked in an act still holds when it commits, in every replica.
+Telemetry is written beside it, without that lock.
 """
 
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pepeunit_gateway.storage.engines import POSTGRESQL, SQLITE, postgresql_engine, sqlite_engine
 
 __all__ = ["Database", "is_busy"]
 
-_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-)
 _READERS = 4
-_POOL_TIMEOUT = 30.0
+_ACTS = 0x50657065  # the number of our advisory lock: "Pepe"
+_TAKE_ACTS = text(f"SELECT pg_advisory_xact_lock({_ACTS})")
 
 
 def is_busy(error: SQLAlchemyError) -> bool:
-    """Tell whether it was only others who held the database for too long, so that a later try may succeed."""
+    """Tell whether others held the database for too long or it is away, so that a later try may succeed."""
     if isinstance(error, PoolTimeoutError):
         return True
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    # the low byte is the class; the rest tells kinds of it apart, e.g. SQLITE_BUSY_SNAPSHOT
-    return isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        # the low byte is the class; the rest tells kinds of it apart, e.g. SQLITE_BUSY_SNAPSHOT
+        code = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.OperationalError) else None
+        return code == sqlite3.SQLITE_BUSY
+    import asyncpg  # only where PostgreSQL is used: it costs a start 50 ms and the process 5 MB
 
-
-def _engine(url: URL, begin: str, pool_size: int, busy_timeout: float) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=_POOL_TIMEOUT,
-        hide_parameters=True,
+    passing = (
+        asyncpg.LockNotAvailableError,
+        asyncpg.DeadlockDetectedError,
+        asyncpg.SerializationError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
     )
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # transactions are begun by us, not by the driver's guess
-        cursor = connection.cursor()
-        for pragma in (*_PRAGMAS, f"PRAGMA busy_timeout={round(busy_timeout * 1000)}"):
-            cursor.execute(pragma)
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begun(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
+    return isinstance(getattr(cause, "__cause__", None), passing)
 
 
 class Database:
-    """One database. `write()` is one transaction with the writer's lock, `read()` one consistent view.
+    """One database. `write()` is one transaction, `act()` one that runs alone, `read()` one consistent view.
 
     Args:
-        url: of SQLite.
-        busy_timeout: seconds to wait for another process that holds the lock; then the statement fails (`is_busy`).
+        url: of SQLite (`sqlite+aiosqlite`) or PostgreSQL.
+        busy_timeout: seconds to wait for another process that holds a lock; then the statement fails (`is_busy`).
+        pool_size: connections to PostgreSQL for readers, and half as many, at least two, for writers.
     """
 
-    def __init__(self, url: URL, *, busy_timeout: float = 10.0) -> None:
+    def __init__(self, url: URL, *, busy_timeout: float = 10.0, pool_size: int = 8) -> None:
         self.url = url
-        self._writer = _engine(url, "BEGIN IMMEDIATE", 1, busy_timeout)
-        self._reader = _engine(url, "BEGIN", _READERS, busy_timeout)
+        self.dialect = url.get_backend_name()
+        if self.is_sqlite:
+            self._writer = sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, busy_timeout=busy_timeout)
+            self._reader = sqlite_engine(url, begin="BEGIN", pool_size=_READERS, busy_timeout=busy_timeout)
+        elif self.dialect == POSTGRESQL:
+            writers = max(2, pool_size // 2)
+            self._writer = postgresql_engine(url, pool_size=writers, busy_timeout=busy_timeout, read_only=False)
+            self._reader = postgresql_engine(url, pool_size=pool_size, busy_timeout=busy_timeout, read_only=True)
+        else:
+            raise ValueError(f"{self.dialect} is neither {SQLITE} nor {POSTGRESQL}")
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.dialect == SQLITE
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Commit at the end of the block, roll back if it raises. One writer at a time; wait at most 30 s."""
+        """Commit at the end of the block, roll back if it raises. On SQLite one writer at a time; wait at most 30 s."""
         async with self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def act(self) -> AsyncIterator[AsyncConnection]:
+        """As `write`, and no other act runs meanwhile, in this process or another."""
+        async with self._writer.begin() as connection:
+            if not self.is_sqlite:
+                await connection.execute(_TAKE_ACTS)
             yield connection
 
     @asynccontextmanager

@@ -30,11 +30,15 @@ from sqlalchemy import (
 __all__ = [
     "UtcDateTime",
     "aggregation_entry",
+    "audit",
     "dashboard_panels",
     "dashboards",
+    "idempotency_keys",
+    "leases",
     "metadata",
     "mtm_panels_unit_nodes",
     "n_last_entry",
+    "named_tokens",
     "outbox",
     "permissions",
     "repos",
@@ -329,4 +333,53 @@ outbox = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_datetime", UtcDateTime, nullable=False, index=True),
     sqlite_autoincrement=True,  # an id is never given twice: a sender may still hold that of a replaced command
+)
+
+# Ours: what people and programs may do besides (decisions.md 3 and 12).
+
+named_tokens = Table(
+    "named_tokens",
+    metadata,
+    _key(),  # the token's claim `jti`
+    Column("user_uuid", Uuid, ForeignKey("users.uuid", ondelete="CASCADE"), nullable=False),  # the unique index has it
+    Column("name", String, nullable=False),
+    Column("scope", String, nullable=False),
+    _created(),
+    Column("expiration_datetime", UtcDateTime),
+    UniqueConstraint("user_uuid", "name"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("create_datetime", UtcDateTime, nullable=False, index=True),
+    Column("action", String, nullable=False, index=True),
+    # no foreign keys: the trail outlives whom it is about
+    Column("actor_type", String, nullable=False),
+    Column("actor_uuid", Uuid, index=True),
+    Column("actor_name", String),
+    Column("subject_type", String),
+    Column("subject_uuid", Uuid, index=True),
+    Column("subject_name", String),
+    Column("address", String),
+    Column("request_id", String),
+    Column("details", String),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_uuid", Uuid, ForeignKey("users.uuid", ondelete="CASCADE"), primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("digest", String, nullable=False),  # of the request, so that another request with the key is refused
+    Column("answer", String, nullable=False),  # what the first request was answered
+    Column("create_datetime", UtcDateTime, nullable=False, index=True),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("fence", BigInteger, nullable=False),  # the highest fencing token that wrote under this lease
 )

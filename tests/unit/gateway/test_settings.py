@@ -38,8 +38,7 @@ def test_every_wrong_variable_is_named_in_one_message_without_its_value(tmp_path
     ("name", "value"),
     [
         ("PU_BROKER", "emqx"),
-        ("PU_SQLALCHEMY_DATABASE_URL", f"postgresql://user:{SECRET}@localhost/db"),
-        ("PU_REDIS_URL", f"redis://:{SECRET}@localhost:6379/0"),
+        ("PU_SQLALCHEMY_DATABASE_URL", f"mysql://user:{SECRET}@localhost/db"),
         ("PU_CLICKHOUSE_DATABASE_URL", f"clickhouse+native://user:{SECRET}@localhost/db"),
     ],
 )

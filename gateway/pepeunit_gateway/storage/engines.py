@@ -1,0 +1,84 @@
+"""How connections to SQLite and PostgreSQL are opened. Values never show in errors, which are logged.
+
+SQLite runs in WAL mode: many readers beside one writer. The pragmas and why:
+journal_mode=WAL        readers and the writer do not block each other
+synchronous=FULL        what was committed survives a power cut; the broker is acknowledged only after that
+foreign_keys=ON         SQLite leaves them off
+busy_timeout            the command line may write while the gateway runs
+
+PostgreSQL: readers see one snapshot (REPEATABLE READ, read only). A statement that waits for a lock for too long, and a
+transaction that was left open, end with an error instead of holding up others.
+"""
+
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+__all__ = ["POSTGRESQL", "SQLITE", "postgresql_engine", "sqlite_engine"]
+
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+)
+_POOL_TIMEOUT = 30.0
+_CONNECT_TIMEOUT = 10.0
+_COMMAND_TIMEOUT = 60.0
+_IDLE_IN_TRANSACTION = 60_000  # ms
+
+
+def _pooled(url: URL, pool_size: int, **options: Any) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT,
+        hide_parameters=True,
+        **options,
+    )
+
+
+def sqlite_engine(url: URL, *, begin: str, pool_size: int, busy_timeout: float) -> AsyncEngine:
+    """Return an engine whose transactions start with the statement `begin`."""
+    engine = _pooled(url, pool_size)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # transactions are begun by us, not by the driver's guess
+        cursor = connection.cursor()
+        for pragma in (*_PRAGMAS, f"PRAGMA busy_timeout={round(busy_timeout * 1000)}"):
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begun(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def postgresql_engine(url: URL, *, pool_size: int, busy_timeout: float, read_only: bool) -> AsyncEngine:
+    """Return an engine over asyncpg; `url` may have any PostgreSQL driver's name."""
+    milliseconds = str(round(busy_timeout * 1000))
+    server = {
+        "application_name": "pepeunit",
+        "lock_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION),
+        "jit": "off",  # compiling a plan costs more than our short statements
+        "timezone": "UTC",
+    }
+    engine = _pooled(
+        url.set(drivername="postgresql+asyncpg"),
+        pool_size,
+        connect_args={"timeout": _CONNECT_TIMEOUT, "command_timeout": _COMMAND_TIMEOUT, "server_settings": server},
+    )
+    if read_only:
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine
