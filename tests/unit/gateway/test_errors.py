@@ -24,6 +24,7 @@ TABLE = [
     ("RepositoryRegistryError", 422, 13, "Repository Registry Validation Error"),
     ("GitPlatformClientError", 422, 14, "Git Platform Client Error"),
     ("FeatureFlagError", 405, 15, "Feature Flag Error"),
+    ("ReadmeGenerationError", 422, 16, "Readme Generation Error"),
 ]
 
 
