@@ -113,7 +113,9 @@ async def test_a_private_repository_needs_credentials_and_shows_them_to_their_ow
         assert (await here.alice.patch(f"{path}/set_credentials/{uuid}", right)).status == 204
         assert (await here.alice.get(f"{path}/{uuid}")).body["sync_status"] == "Updated"
         slot = await here.alice.get(f"{path}/get_credentials/{uuid}")
-        assert slot.body == {"credentials": right, "status": "Valid"}
+        masked = {"username": "alice", "pat_token": "********"}  # W12: what was stored is never shown again
+        assert slot.body == {"credentials": masked, "status": "Valid"}
+        assert (await here.alice.patch(f"{path}/set_credentials/{uuid}", masked)).status == 422
         others = await here.bob.get(f"{path}/get_credentials/{uuid}")
         assert (others.status, others.body) == (200, None)
         assert (await here.nobody.get(f"{path}/{uuid}")).status == 401

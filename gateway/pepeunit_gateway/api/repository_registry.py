@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.api.models import BodyModel, PageQuery, ReadModel, UtcTime
@@ -56,6 +56,10 @@ class CommitRead(ReadModel):
     tag: str | None
 
 
+MASKED = "********"
+"""Stands for a stored token in every answer (W12)."""
+
+
 class CredentialsBody(BodyModel):
     examples: ClassVar = {"A personal access token": {"username": "alice", "pat_token": "the-token-of-alice"}}
 
@@ -63,12 +67,20 @@ class CredentialsBody(BodyModel):
     pat_token: SecretStr
 
     def plain(self) -> Credentials:
+        if self.pat_token.get_secret_value() == MASKED:
+            raise RepositoryRegistryError("pat_token is the mask that is shown instead of it; send the token itself")
         return Credentials(self.username, self.pat_token.get_secret_value())
 
 
 class CredentialsRead(ReadModel):
     username: str
-    pat_token: str
+    pat_token: str = Field(description="always a mask: what was stored is never shown again")
+
+    @field_validator("pat_token")
+    @classmethod
+    def _hide(cls, value: str) -> str:
+        del value
+        return MASKED
 
 
 class CredentialSlotRead(ReadModel):
@@ -178,7 +190,7 @@ async def set_credentials(registry: Registry, agent: Agent, uuid: UUID, body: Cr
 
 @routes.get("/get_credentials/{uuid}", token=Token.REQUIRED, errors=(_USERS_ONLY, _PUBLIC))
 async def get_credentials(registry: Registry, agent: Agent, uuid: UUID) -> CredentialSlotRead | None:
-    """Return your own credentials of a private repository, or null."""
+    """Return your own credentials of a private repository, the token masked, or null."""
     slot = await registry.repositories.get_credentials(agent, uuid)
     return None if slot is None else CredentialSlotRead.model_validate(slot)
 
