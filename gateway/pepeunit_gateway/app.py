@@ -31,6 +31,7 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.device_login import DeviceLogin
 from pepeunit_gateway.registry.outbox import Command
 from pepeunit_gateway.registry.registry import Registry
+from pepeunit_gateway.registry.removals import remove_queued
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.addresses import keep_addresses
 from pepeunit_gateway.storage.data_folder import database_url, hold_folder, make_folder, prepare_folder
@@ -237,4 +238,6 @@ async def _follow_nodes(ingest: Ingest, changed: Subscription) -> None:
 
 async def _expire(context: Context, registry: Registry) -> None:
     await context.telemetry.expire(context.clock())
+    await remove_queued(context)
     await registry.updates.expire_requests()
+    await registry.audit.expire()

@@ -11,6 +11,7 @@ from pepeunit_gateway.firmware.schema import SchemaExample
 from pepeunit_gateway.registry.context import Act
 from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
 from pepeunit_gateway.registry.entities import UnitNodeType
+from pepeunit_gateway.registry.removals import queue_removals
 from pepeunit_gateway.registry.visibility import insert_permissions
 from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
 from pepeunit_gateway.topics import is_platform_topic
@@ -50,6 +51,7 @@ async def sync_nodes(act: Act, unit: Row[Any], example: SchemaExample, commit: s
     touched = await linked_units(act, gone)
     if gone:
         await act.connection.execute(units_nodes.delete().where(units_nodes.c.uuid.in_(gone)))
+        await queue_removals(act, nodes=gone)
     if new:
         created = [_node(act, unit, uuid, kind, name, default_pipe=default_pipe) for uuid, kind, name in new]
         await act.connection.execute(units_nodes.insert(), created)

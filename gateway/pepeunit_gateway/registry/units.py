@@ -22,6 +22,7 @@ from pepeunit_gateway.registry.entities import Page, Unit, UnitNode, UnitState, 
 from pepeunit_gateway.registry.listing import fetch_page
 from pepeunit_gateway.registry.naming import check_name
 from pepeunit_gateway.registry.node_sync import linked_units, sync_nodes
+from pepeunit_gateway.registry.removals import queue_removals, remove_queued
 from pepeunit_gateway.registry.targets import load_unit, read_examples, repo_rule, unit_rule
 from pepeunit_gateway.registry.unit_filters import UnitFilter, nodes_query, units_query
 from pepeunit_gateway.registry.updates import Updates
@@ -145,12 +146,11 @@ class Units:
             nodes = list((await act.connection.execute(query)).scalars())
             others = await linked_units(act, nodes) - {uuid}
             await act.connection.execute(units.delete().where(units.c.uuid == uuid))
+            await queue_removals(act, units=[uuid], nodes=nodes)
             act.announce(Change.UNIT_REMOVED, [uuid])
             act.announce(Change.ACCESS, others)
             act.announce(Change.NODE, nodes)
-        # telemetry has no foreign keys and may be large: it goes in pieces, and what a crash leaves behind expires
-        await self._context.telemetry.delete_nodes(*nodes)
-        await self._context.telemetry.delete_unit_logs(uuid)
+        await remove_queued(self._context)
 
     def _columns(self, act: Act, uuid: UUID, user: UUID, new: NewUnit) -> dict[str, Any]:
         keys = {"PU_SECRET_KEY": _random_key(), "PU_ENCRYPT_KEY": _random_key()}

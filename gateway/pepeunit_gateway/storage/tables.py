@@ -43,6 +43,7 @@ __all__ = [
     "permissions",
     "repos",
     "repository_registry",
+    "telemetry_removals",
     "unit_logs",
     "units",
     "units_nodes",
@@ -382,4 +383,13 @@ leases = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("fence", BigInteger, nullable=False),  # the highest fencing token that wrote under this lease
+)
+
+# Telemetry has no foreign keys and may be large, so it goes after the act that deleted its owner. What must still go
+# stands here, written by that act: a gateway that is killed in between finishes at its next start.
+telemetry_removals = Table(
+    "telemetry_removals",
+    metadata,
+    Column("owner_uuid", Uuid, primary_key=True),
+    Column("owner_type", String, nullable=False),  # Unit or UnitNode
 )

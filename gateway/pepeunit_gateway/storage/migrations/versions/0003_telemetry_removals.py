@@ -1,0 +1,18 @@
+"""Which telemetry must still go because its owner is gone"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "telemetry_removals",
+        sa.Column("owner_uuid", sa.Uuid(), nullable=False),
+        sa.Column("owner_type", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("owner_uuid", name=op.f("pk_telemetry_removals")),
+    )
