@@ -189,7 +189,7 @@ async def test_nothing_is_acknowledged_before_its_commit_b17(database, node, sto
             assert await asyncio.gather(*tasks) == [1] * 20
 
 
-async def test_a_locked_database_loses_nothing_and_is_logged_once_b6(database, unit, node, store, running):
+async def test_a_locked_database_loses_nothing_and_is_logged_once_b6_w60(database, unit, node, store, running):
     await impatient(database)
     last = await add_node(database, unit, KEEP_ALL)
     with capture_logs() as logs:
@@ -314,14 +314,14 @@ async def test_a_full_batch_does_not_wait_for_the_interval(node, running):
         assert ingest.counters.flushes == 1
 
 
-async def test_more_distinct_nodes_than_a_batch_holds_do_not_block_b1(database, unit, running):
+async def test_more_distinct_nodes_than_a_batch_holds_do_not_block_b1_w58(database, unit, running):
     nodes = [await add_node(database, unit, KEEP_ALL) for _ in range(30)]
     async with running(flush_size=10, flush_interval=60) as ingest:
         await asyncio.gather(*(ingest.on_message(value_topic(node), b"x") for node in nodes))
     assert {row["state"] for row in await rows_of(database, units_nodes)} == {"x"}
 
 
-async def test_stop_writes_what_waits_and_lets_everyone_return_w60(database, node, running):
+async def test_stop_writes_what_waits_and_lets_everyone_return_w60_b7(database, node, running):
     async with running(flush_size=10_000, flush_interval=60) as ingest:
         tasks = [asyncio.create_task(ingest.on_message(value_topic(node), b"x")) for _ in range(500)]
         await asyncio.sleep(0)  # let every task reach its wait

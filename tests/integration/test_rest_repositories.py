@@ -78,6 +78,7 @@ async def test_bad_addresses_are_refused_and_leave_no_row(here, url):
 
 
 async def test_an_unreachable_server_still_answers_201_and_says_why(here):
+    """W32."""
     url = f"http://127.0.0.1:{free_port()}/gone.git"
     made = await here.alice.made("/repository_registry", _registry_body(url))
     assert (made["sync_status"], made["branches"]) == ("Error", [])

@@ -29,6 +29,7 @@ class Recorder:
 
 
 async def test_what_failed_is_done_by_the_next_run():
+    """W5."""
     bus, broker, units = LocalBus(), Recorder(failures=1), {uuid4() for _ in range(3)}
     removed = bus.subscribe(Change.UNIT_REMOVED)
     bus.publish(Change.UNIT_REMOVED, units)

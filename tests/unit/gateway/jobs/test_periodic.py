@@ -17,6 +17,7 @@ async def _until(task: asyncio.Task[None], enough: asyncio.Event) -> None:
 
 
 async def test_a_failing_run_is_logged_and_the_next_one_comes():
+    """W57."""
     runs, enough = [], asyncio.Event()
 
     async def act() -> None:
@@ -32,6 +33,7 @@ async def test_a_failing_run_is_logged_and_the_next_one_comes():
 
 
 async def test_a_task_that_fails_is_started_again():
+    """W57."""
     runs, enough = [], asyncio.Event()
 
     async def act() -> None:

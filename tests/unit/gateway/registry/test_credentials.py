@@ -40,7 +40,7 @@ def test_new_credentials_are_not_verified_and_leave_other_users_alone():
 
 
 def test_a_job_takes_what_worked_then_what_failed_then_what_is_new():
-    """New credentials push nobody's aside: a stranger's garbage is tried last."""
+    """W20. New credentials push nobody's aside: a stranger's garbage is tried last."""
     slots = with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND)
     assert candidates(slots) == [FIRST, SECOND]
     slots = with_status(slots, SECOND, CredentialStatus.VALID)

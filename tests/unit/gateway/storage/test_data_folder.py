@@ -23,6 +23,7 @@ def prepare(folder, **variables):
 
 
 def test_the_first_start_makes_secrets_that_later_starts_find(tmp_path):
+    """W40, B18."""
     folder = tmp_path / "deep" / "data"
     first, second = prepare(folder), prepare(folder)
     assert len(first.secret_key.get_secret_value()) >= 32

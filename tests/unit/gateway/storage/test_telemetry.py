@@ -169,6 +169,7 @@ async def test_logs_are_read_by_level_and_page(store):
 
 
 async def test_expired_rows_are_deleted_in_bounded_steps(database, store, monkeypatch):
+    """W54."""
     monkeypatch.setattr(telemetry, "_DELETE_ROWS", 2)
     node, unit = uuid4(), uuid4()
     windows = [window(node, str(n), NOW - HOUR) for n in range(5)] + [window(node, "new")]
@@ -179,6 +180,7 @@ async def test_expired_rows_are_deleted_in_bounded_steps(database, store, monkey
 
 
 async def test_the_rows_of_nodes_are_deleted_whatever_their_policy(database, store):
+    """W35, W54."""
     node, second, other = uuid4(), uuid4(), uuid4()
     await store.write_batch(TelemetryBatch(windows=[window(n, "x") for n in (node, second, other)]))
     async with database.write() as connection:
