@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.api.models import BodyModel, PageQuery, ReadModel, UtcTime
 from pepeunit_gateway.api.routing import RouteTable, Token
-from pepeunit_gateway.errors import NoAccessError, RepositoryRegistryError
+from pepeunit_gateway.errors import NoAccessError, RepositoryRegistryError, TooManyRequestsError
 from pepeunit_gateway.firmware.mirrors import Credentials
 from pepeunit_gateway.registry.entities import CredentialStatus, GitPlatform, RepositoryStatus
 from pepeunit_gateway.registry.listing import OrderBy
@@ -27,6 +27,7 @@ routes = RouteTable(
 _USERS_ONLY = NoAccessError("only a User may do this")
 _CREDENTIALS_NEEDED = NoAccessError("this private repository needs your own valid credentials; set them first")
 _PUBLIC = RepositoryRegistryError("the repository is public; it takes no credentials")
+_TOO_EARLY = TooManyRequestsError("the repository was synchronised less than 10 s ago; try again later", retry_after=10)
 
 
 class RepositoryRegistryRead(ReadModel):
@@ -182,7 +183,7 @@ async def get_branch_commits(registry: Registry, agent: Agent, uuid: UUID, query
     return [CommitRead.model_validate(commit) for commit in commits]
 
 
-@routes.patch("/set_credentials/{uuid}", token=Token.REQUIRED, errors=(_USERS_ONLY, _PUBLIC))
+@routes.patch("/set_credentials/{uuid}", token=Token.REQUIRED, errors=(_USERS_ONLY, _PUBLIC, _TOO_EARLY))
 async def set_credentials(registry: Registry, agent: Agent, uuid: UUID, body: CredentialsBody) -> None:
     """Store your own credentials of a private repository and try them."""
     await registry.repositories.set_credentials(agent, uuid, body.plain())
@@ -195,7 +196,7 @@ async def get_credentials(registry: Registry, agent: Agent, uuid: UUID) -> Crede
     return None if slot is None else CredentialSlotRead.model_validate(slot)
 
 
-@routes.patch("/update_local_repository/{uuid}", token=Token.REQUIRED, errors=(_CREDENTIALS_NEEDED,))
+@routes.patch("/update_local_repository/{uuid}", token=Token.REQUIRED, errors=(_CREDENTIALS_NEEDED, _TOO_EARLY))
 async def update_local_repository(registry: Registry, agent: Agent, uuid: UUID) -> None:
     """Fetch the repository now."""
     await registry.repositories.update_local(agent, uuid)

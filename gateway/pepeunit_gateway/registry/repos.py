@@ -54,7 +54,7 @@ class RepoChange:
 
 @dataclass(frozen=True, slots=True)
 class RepoFilter:
-    """Absent means "all"."""
+    """Absent means "all"; every filter narrows what the others leave."""
 
     uuids: Sequence[UUID] = ()
     repository_registry_uuid: UUID | None = None
@@ -235,11 +235,12 @@ def _query(wanted: RepoFilter) -> Select[Any]:
     joined = repos.join(repository_registry, repos.c.repository_registry_uuid == repository_registry.c.uuid)
     columns = (repos.c.name, repository_registry.c.repository_url, repos.c.default_branch)
     query = select(repos).select_from(joined).where(*search(wanted.search_string, *columns))
-    creators = [*wanted.creators_uuids, *([wanted.creator_uuid] if wanted.creator_uuid else [])]
     if wanted.uuids:
         query = query.where(repos.c.uuid.in_(list(wanted.uuids)))
-    if creators:
-        query = query.where(repos.c.creator_uuid.in_(creators))
+    if wanted.creator_uuid:
+        query = query.where(repos.c.creator_uuid == wanted.creator_uuid)
+    if wanted.creators_uuids:
+        query = query.where(repos.c.creator_uuid.in_(list(wanted.creators_uuids)))
     if wanted.repository_registry_uuid:
         query = query.where(repos.c.repository_registry_uuid == wanted.repository_registry_uuid)
     if wanted.is_auto_update_repo is not None:

@@ -1,5 +1,6 @@
 """RepositoryRegistry: the git repositories that the platform mirrors. Source: protocol/entities.md 1.2, rest.md 2.4."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, AgentType
 from pepeunit_gateway.access.rules import require_creator, require_user
-from pepeunit_gateway.errors import NoAccessError, NotFoundError, RepositoryRegistryError, UnauthorizedError
+from pepeunit_gateway.errors import (
+    NoAccessError,
+    NotFoundError,
+    RepositoryRegistryError,
+    TooManyRequestsError,
+    UnauthorizedError,
+)
 from pepeunit_gateway.firmware.mirrors import Commit, Credentials
 from pepeunit_gateway.firmware.urls import check_url
 from pepeunit_gateway.registry.constraints import unique
@@ -194,12 +201,18 @@ class Repositories:
             log.warning("repository.mirror.stays", repository=str(uuid), reason=error.message)
 
     async def _throttle(self, act: Act, row: Row[Any]) -> None:
-        """Let people fetch a registry once in PU_MIN_INTERVAL_SYNC_REPOSITORY (W13)."""
+        """Let people, all of them together, fetch a registry once in PU_MIN_INTERVAL_SYNC_REPOSITORY (W13).
+
+        Raises:
+            TooManyRequestsError: it was fetched a moment ago, by anybody.
+        """
         interval = self._context.settings.min_interval_sync_repository
         last = row.sync_last_datetime
-        if last is not None and (act.now - last).total_seconds() < interval:
-            raise RepositoryRegistryError(
-                f"the repository was synchronised less than {interval:g} s ago; wait a little"
+        left = 0.0 if last is None else interval - (act.now - last).total_seconds()
+        if left > 0:
+            raise TooManyRequestsError(
+                f"the repository was synchronised less than {interval:g} s ago; try again later",
+                retry_after=min(math.ceil(left), math.ceil(interval)),
             )
         table = repository_registry
         values = {"sync_last_datetime": act.now}

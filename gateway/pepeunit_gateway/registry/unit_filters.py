@@ -18,7 +18,10 @@ __all__ = ["UnitFilter", "nodes_query", "units_query"]
 
 @dataclass(frozen=True, slots=True)
 class UnitFilter:
-    """Absent means "all"; the node filters count only with `is_include_output_unit_nodes`."""
+    """Absent means "all", and every filter narrows what the others leave.
+
+    The node filters count only with `is_include_output_unit_nodes`.
+    """
 
     is_include_output_unit_nodes: bool = False
     uuids: Sequence[UUID] = ()
@@ -53,13 +56,14 @@ def _node_conditions(wanted: UnitFilter) -> list[Any]:
 def units_query(wanted: UnitFilter, seen: ColumnElement[bool]) -> Select[Any]:
     """Select the units; with nodes asked for, only units that have such a node, of those that `seen` lets through."""
     query = select_units().where(*search(wanted.search_string, units.c.name))
-    repos_wanted = [*wanted.repos_uuids, *([wanted.repo_uuid] if wanted.repo_uuid else [])]
     if wanted.uuids:
         query = query.where(units.c.uuid.in_(list(wanted.uuids)))
     if wanted.creator_uuid:
         query = query.where(units.c.creator_uuid == wanted.creator_uuid)
-    if repos_wanted:
-        query = query.where(units.c.repo_uuid.in_(repos_wanted))
+    if wanted.repo_uuid:
+        query = query.where(units.c.repo_uuid == wanted.repo_uuid)
+    if wanted.repos_uuids:
+        query = query.where(units.c.repo_uuid.in_(list(wanted.repos_uuids)))
     if wanted.is_auto_update_from_repo_unit is not None:
         query = query.where(units.c.is_auto_update_from_repo_unit == wanted.is_auto_update_from_repo_unit)
     if wanted.is_include_output_unit_nodes:
