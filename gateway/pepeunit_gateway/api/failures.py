@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pepeunit_gateway.api.models import PAGING_ERROR
 from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, TooManyRequestsError
+from pepeunit_gateway.registry.audit import Origin, coming_from
 from pepeunit_gateway.storage.database import is_busy
 
 __all__ = [
@@ -163,10 +164,11 @@ async def _guarded(
 async def answer_failures(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Give the request an id, bind it to the log, and turn whatever is raised into an answer."""
+    """Give the request an id, bind it to the log and the audit trail, and turn whatever is raised into an answer."""
     request_id = uuid4().hex
     request[_REQUEST_ID] = request_id
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
+    origin = Origin(request.remote, request_id)
+    with structlog.contextvars.bound_contextvars(request_id=request_id), coming_from(origin):
         return await _guarded(request, handler, request_id)
 
 

@@ -1,6 +1,7 @@
 """All services of the registry behind one door."""
 
 from pepeunit_gateway.registry.agents import Agents
+from pepeunit_gateway.registry.audit import Audit
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.edges import Edges
 from pepeunit_gateway.registry.nodes import Nodes, Publish
@@ -21,6 +22,7 @@ class Registry:
     def __init__(self, context: Context, publish: Publish) -> None:
         self.context = context
         self.agents = Agents(context)
+        self.audit = Audit(context)
         self.users = Users(context)
         self.updates = Updates(context)
         self.repositories = Repositories(context)
