@@ -6,10 +6,8 @@ is derived or generated at the first start and kept in the data folder with mode
 """
 
 import os
-import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,14 +16,12 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pepeunit_gateway.errors import SettingsError
+from pepeunit_gateway.hosts import Network, check_domain, check_host, read_networks, read_origins
 
 __all__ = ["Settings", "read_settings", "unknown_variables"]
 
 _PREFIX = "PU_"
 
-
-_HOST = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
-_MAX_PORT = 65_535
 _working_folder: ContextVar[Path] = ContextVar("working_folder")
 """What relative paths are relative to while `read_settings` works; the current folder otherwise."""
 
@@ -49,16 +45,6 @@ def _absolute_folders(folders: str) -> str:
     return os.pathsep.join(str(_absolute(Path(part))) for part in folders.split(os.pathsep) if part)
 
 
-def _is_host(text: str) -> bool:
-    """Tell whether it is an IP address or could be a host's name."""
-    try:
-        ip_address(text)
-    except ValueError:
-        last = text.rpartition(".")[2]
-        return _HOST.fullmatch(text) is not None and not last.isdigit()  # or it is an address with a mistake in it
-    return True
-
-
 _Folder = Annotated[Path, AfterValidator(_absolute)]
 _Folders = Annotated[str, AfterValidator(_absolute_folders)]
 
@@ -75,8 +61,8 @@ class Settings(BaseSettings):
     http_port: int = Field(8080, ge=1, le=65535)
     mqtt_listen_host: str = ""
     mqtt_port: int = Field(1883, ge=1, le=65535)
-    mqtt_host: str = ""
-    domain: str = ""
+    mqtt_host: Annotated[str, AfterValidator(check_host)] = ""
+    domain: Annotated[str, AfterValidator(check_domain)] = ""
     secure: bool | None = None
     app_prefix: str = Field("/pepeunit", pattern=r"^(/[A-Za-z0-9_.-]+)*$")
     api_v1_prefix: str = Field("/api/v1", pattern=r"^(/[A-Za-z0-9_.-]+)*$")
@@ -163,26 +149,16 @@ class Settings(BaseSettings):
             raise ValueError("must have at least 32 characters")
         return value
 
-    @field_validator("domain")
+    @field_validator("trusted_proxies")
     @classmethod
-    def _host_and_port(cls, value: str) -> str:
-        host, colon, port = value.partition(":")
-        good_port = not colon or (port.isascii() and port.isdecimal() and 1 <= int(port[:6]) <= _MAX_PORT)
-        if value and not (good_port and _is_host(host) and "_" not in host):
-            raise ValueError(
-                "must be a host, or host:port with a port from 1 to 65535, like devices.example.org:8080; "
-                "no scheme, path or spaces"
-            )
+    def _networks(cls, value: str) -> str:
+        read_networks(value)
         return value
 
-    @field_validator("mqtt_host")
+    @field_validator("cors_origins")
     @classmethod
-    def _host(cls, value: str) -> str:
-        if value and not _is_host(value):
-            raise ValueError(
-                "must be a host name or an IP address alone, like broker.example.org: no scheme, spaces or brackets, "
-                "and the port stands in PU_MQTT_PORT"
-            )
+    def _origins(cls, value: str) -> str:
+        read_origins(value)
         return value
 
     @field_validator("sqlalchemy_database_url")
@@ -210,6 +186,23 @@ class Settings(BaseSettings):
                 "PU_CLICKHOUSE_DATABASE_URL: ClickHouse is not available yet; unset it to keep telemetry in SQL"
             )
         return self
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing, given = ("PU_TLS_KEY", "PU_TLS_CERT") if self.tls_key is None else ("PU_TLS_CERT", "PU_TLS_KEY")
+            raise ValueError(f"{missing} is missing: HTTPS needs a certificate and its key; set it, or unset {given}")
+        return self
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """The networks of PU_TRUSTED_PROXIES."""
+        return read_networks(self.trusted_proxies)
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """The origins of PU_CORS_ORIGINS; `*` alone for all."""
+        return read_origins(self.cors_origins)
 
     @property
     def git_file_folders(self) -> tuple[Path, ...]:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from pepeunit_gateway.api.keys import TOKEN_HEADER
 from pepeunit_gateway.api.models import BodyModel, PageQuery, ReadModel, UtcTime
+from pepeunit_gateway.api.proxies import ClientAddress
 from pepeunit_gateway.api.routing import Download, Media, RouteTable, Sample, Token, Upload
 from pepeunit_gateway.api.server import assemble
 from pepeunit_gateway.errors import (
@@ -161,6 +162,12 @@ async def upload_thing(data: Upload) -> str:
 async def get_text() -> Download:
     """Some text."""
     return Download("köln".encode(), Media.TEXT)
+
+
+@things.get("/client/address", token=Token.NONE)
+async def get_client(address: ClientAddress) -> str:
+    """Where the request comes from."""
+    return address.text
 
 
 @things.get("/stream/{kind}", token=Token.NONE, media=Media.TAR)

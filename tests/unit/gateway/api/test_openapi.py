@@ -21,7 +21,7 @@ def test_the_document_is_well_formed(document):
 def test_every_route_is_documented_under_its_main_path(document):
     assert set(document["paths"]) == {
         "/things", "/things/{uuid}", "/things/log_list/", "/things/upload", "/things/text/", "/things/stream/{kind}",
-        "/things/slow/stream",
+        "/things/slow/stream", "/things/client/address",
     }  # fmt: skip
     assert set(document["paths"]["/things/{uuid}"]) == {"get", "patch", "delete"}
 

@@ -82,7 +82,7 @@ async def test_the_card_tells_what_is_switched_on(client):
         "pu_ff_grafana_integration_enable": False,
         "pu_ff_datapipe_enable": True,
         "pu_ff_datapipe_default_last_value_enable": True,
-        "pu_ff_prometheus_enable": False,
+        "pu_ff_prometheus_enable": True,
     }
 
 
