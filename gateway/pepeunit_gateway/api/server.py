@@ -5,12 +5,23 @@ from collections.abc import Iterable, Mapping
 from aiohttp import web
 
 from pepeunit_gateway.access.agents import Agent
-from pepeunit_gateway.api import data_pipes, edges, repos, repository_registry, unit_files, unit_nodes, units, users
+from pepeunit_gateway.api import (
+    audit,
+    data_pipes,
+    edges,
+    repos,
+    repository_registry,
+    unit_files,
+    unit_nodes,
+    units,
+    users,
+)
 from pepeunit_gateway.api.dispatch import Provider, add_routes
 from pepeunit_gateway.api.failures import answer_failures, stamp_request_id
-from pepeunit_gateway.api.keys import PIPES, REGISTRY, SETTINGS, TOKEN_HEADER
+from pepeunit_gateway.api.keys import PIPES, PROXIES, REGISTRY, SETTINGS, TOKEN_HEADER
 from pepeunit_gateway.api.models import MAX_PAGE_KEY
 from pepeunit_gateway.api.pages import Readiness, add_pages
+from pepeunit_gateway.api.proxies import ClientAddress, Proxies
 from pepeunit_gateway.api.routing import RouteTable
 from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.registry.registry import Registry
@@ -27,6 +38,7 @@ TABLES: tuple[RouteTable, ...] = (
     unit_nodes.routes,
     edges.routes,
     data_pipes.routes,
+    audit.routes,
 )
 """Every declared route of the API."""
 
@@ -43,6 +55,10 @@ async def _pipes(request: web.Request) -> Pipes:
     return request.app[PIPES]
 
 
+async def _client(request: web.Request) -> ClientAddress:
+    return request.app[PROXIES].client(request)
+
+
 def assemble(
     settings: Settings, tables: Iterable[RouteTable], providers: Mapping[type, Provider], readiness: Readiness
 ) -> web.Application:
@@ -50,11 +66,12 @@ def assemble(
     app = web.Application(middlewares=[answer_failures])
     app.on_response_prepare.append(stamp_request_id)
     app[SETTINGS] = settings
+    app[PROXIES] = Proxies(settings.trusted_networks)
     endpoints = add_routes(
         app,
         tables,
         prefix=settings.api_prefix,
-        providers=providers,
+        providers={ClientAddress: _client, **providers},
         context={MAX_PAGE_KEY: settings.max_pagination_size},
     )
     add_pages(app, settings, endpoints, readiness)
