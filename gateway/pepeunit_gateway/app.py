@@ -17,7 +17,8 @@ from pepeunit_gateway.api.listener import bind_api, close_sockets
 from pepeunit_gateway.api.server import create_app
 from pepeunit_gateway.broker.managed import ManagedBroker, ManagedBrokerConfig
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.bus.local import LocalBus, Subscription
+from pepeunit_gateway.bus.local import LocalBus
+from pepeunit_gateway.bus.subscription import Subscription
 from pepeunit_gateway.datapipe.ingest import Ingest, IngestConfig
 from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.errors import CipherError, MqttError, SettingsError
@@ -232,8 +233,8 @@ async def _ready(context: Context, broker: ManagedBroker) -> None:
 
 
 async def _follow_nodes(ingest: Ingest, changed: Subscription) -> None:
-    async for nodes in changed:
-        await ingest.refresh(nodes)
+    async for news in changed:
+        await ingest.refresh(news.uuids)
 
 
 async def _expire(context: Context, registry: Registry) -> None:

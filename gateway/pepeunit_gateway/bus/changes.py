@@ -12,3 +12,4 @@ class Change(StrEnum):
     UNIT_REMOVED = "unit_removed"  # units that are gone or whose token was revoked
     NODE = "node"  # unit nodes whose pipe configuration may differ or that are gone
     OUTBOX = "outbox"  # units for which a command waits
+    REPOSITORY = "repository"  # repository registries in which a fetch found something new

@@ -1,60 +1,81 @@
-"""The bus in process: a change stream whose subscribers get what they have not seen yet, merged.
+"""The bus in process: nothing to connect to, nothing that can be away."""
 
-A slow subscriber costs no memory: what it has not taken is a set per kind, so it never holds more than there are
-entities. Nothing is lost and nothing is repeated; order between entities does not matter, because every change only
-says what to look at again.
-"""
-
-import asyncio
+import time
 from collections.abc import Iterable
-from typing import Self
 from uuid import UUID
 
 from pepeunit_gateway.bus.changes import Change
+from pepeunit_gateway.bus.keys import bounded_key
+from pepeunit_gateway.bus.memory import Clock, MemoryCache, MemoryCounters, MemoryLeases
+from pepeunit_gateway.bus.port import Count, Lease
+from pepeunit_gateway.bus.subscription import Readers, Subscription
 
-__all__ = ["LocalBus", "Subscription"]
+__all__ = ["LocalBus"]
 
 
-class Subscription:
-    """One reader of the stream: `async for uuids in subscription`."""
-
-    def __init__(self, change: Change) -> None:
-        self.change = change
-        self._pending: set[UUID] = set()
-        self._arrived = asyncio.Event()
-
-    def add(self, uuids: Iterable[UUID]) -> None:
-        """Note entities; called by the bus."""
-        self._pending.update(uuids)
-        if self._pending:
-            self._arrived.set()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> frozenset[UUID]:
-        await self._arrived.wait()
-        self._arrived.clear()
-        taken = frozenset(self._pending)
-        self._pending.clear()
-        return taken
+def _microseconds() -> int:
+    return time.time_ns() // 1000
 
 
 class LocalBus:
-    """Carries changes between the parts of one process."""
+    """The adapter of `Bus` for one process. `clock` is in seconds; only differences count."""
 
-    def __init__(self) -> None:
-        self._subscriptions: list[Subscription] = []
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._readers = Readers()
+        self._leases = MemoryLeases(clock, _microseconds)
+        self._cache = MemoryCache(clock)
+        self._counters = MemoryCounters(clock)
+
+    async def start(self) -> None:
+        """See `Bus.start`."""
+
+    async def stop(self) -> None:
+        """See `Bus.stop`."""
 
     def publish(self, change: Change, uuids: Iterable[UUID]) -> None:
-        """Tell every subscriber of `change`; never blocks. Call it after the commit."""
-        uuids = tuple(uuids)
-        for subscription in self._subscriptions:
-            if subscription.change is change:
-                subscription.add(uuids)
+        """See `Bus.publish`."""
+        self._readers.tell(change, uuids, own=True)
 
-    def subscribe(self, change: Change) -> Subscription:
-        """Return a new reader that sees everything published from now on."""
-        subscription = Subscription(change)
-        self._subscriptions.append(subscription)
-        return subscription
+    def subscribe(self, change: Change, *, own: bool = False) -> Subscription:
+        """See `Bus.subscribe`."""
+        return self._readers.subscribe(change, own=own)
+
+    def look_again(self) -> None:
+        """See `Bus.look_again`."""
+        self._readers.miss()
+
+    async def acquire(self, name: str, holder: str, ttl: float, *, above: int = 0) -> Lease | None:
+        """See `Bus.acquire`."""
+        return self._leases.acquire(name, holder, ttl, above)
+
+    async def renew(self, lease: Lease, ttl: float) -> bool:
+        """See `Bus.renew`."""
+        return self._leases.renew(lease, ttl)
+
+    async def release(self, lease: Lease) -> None:
+        """See `Bus.release`."""
+        self._leases.release(lease)
+
+    async def recall(self, key: str) -> bytes | None:
+        """See `Bus.recall`."""
+        return self._cache.get(bounded_key(key))
+
+    async def keep(self, key: str, value: bytes, ttl: float) -> None:
+        """See `Bus.keep`."""
+        self._cache.set(bounded_key(key), value, ttl)
+
+    async def forget(self, key: str) -> None:
+        """See `Bus.forget`."""
+        self._cache.delete(bounded_key(key))
+
+    async def increment(self, key: str, ttl: float) -> Count:
+        """See `Bus.increment`."""
+        return self._counters.increment(bounded_key(key), ttl)
+
+    async def peek(self, key: str) -> Count | None:
+        """See `Bus.peek`."""
+        return self._counters.peek(bounded_key(key))
+
+    async def reset(self, key: str) -> None:
+        """See `Bus.reset`."""
+        self._counters.reset(bounded_key(key))

@@ -5,7 +5,7 @@ from functools import partial
 from uuid import UUID
 
 from pepeunit_gateway.broker.port import BrokerPort
-from pepeunit_gateway.bus.local import Subscription
+from pepeunit_gateway.bus.subscription import Subscription
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.grants import load_grants
 
@@ -28,10 +28,10 @@ async def follow_removals(broker: BrokerPort, removed: Subscription) -> None:
 
 
 async def _follow(subscription: Subscription, act: Callable[[UUID], Awaitable[None]]) -> None:
-    async for units in subscription:
-        waiting = set(units)
+    async for news in subscription:
+        waiting = set(news.uuids)
         try:
-            for unit in units:
+            for unit in news.uuids:
                 await act(unit)
                 waiting.discard(unit)
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from pepeunit_gateway.bus.local import Subscription
+from pepeunit_gateway.bus.subscription import Subscription
 from pepeunit_gateway.errors import MqttError
 from pepeunit_gateway.registry.outbox import Command, Outbox
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.cipher import Cipher
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.bus.local import LocalBus
+from pepeunit_gateway.bus.port import Bus
 from pepeunit_gateway.firmware.archives import ArchiveCache
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.settings import Settings
@@ -42,7 +42,7 @@ class Context:
     telemetry: TelemetryStore
     mirrors: MirrorCache
     archives: ArchiveCache
-    bus: LocalBus
+    bus: Bus
     cipher: Cipher
     clock: Callable[[], datetime]
 
