@@ -22,7 +22,8 @@ from pepeunit_gateway.datapipe.stages import NodeState, evaluate
 from pepeunit_gateway.errors import DataPipeError
 from pepeunit_gateway.storage.tables import unit_logs, units, units_nodes, window_entry
 from pepeunit_gateway.storage.telemetry import TelemetryStore
-from tests.support.telemetry import BORN, add_node, add_unit, config, open_database, rows_of
+from tests.support.databases import open_database
+from tests.support.telemetry import BORN, add_node, add_unit, config, rows_of
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 PAYLOADS = st.binary(max_size=12) | st.floats().map(lambda n: repr(n).encode()) | st.text(max_size=8).map(str.encode)

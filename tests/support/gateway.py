@@ -6,8 +6,8 @@
         reply = await alice.post("/repos", {...})
         assert reply.status == 201, reply.body
 
-Everything is real: SQLite, mosquitto behind the front door, git mirrors. `settings` overrides PU_* values by their
-field names.
+Everything is real: the database of the moment (tests/support/databases.py), mosquitto behind the front door, git
+mirrors. `settings` overrides PU_* values by their field names.
 """
 
 import io
@@ -23,6 +23,7 @@ from aiohttp import ClientSession, ClientTimeout
 from pepeunit_gateway.app import Gateway
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
+from tests.support.databases import address_for
 from tests.support.ports import free_port
 
 __all__ = ["PASSWORD", "Api", "GatewayUnderTest", "Reply"]
@@ -107,6 +108,7 @@ class GatewayUnderTest:
                 "mqtt_port": free_port(),
                 "git_allow_private": True,
                 "min_interval_sync_repository": 0.0,
+                "sqlalchemy_database_url": address_for(folder),
                 **settings,
             }
         )

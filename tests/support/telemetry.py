@@ -1,32 +1,18 @@
 """A database with units and nodes, and what the tables hold afterwards."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Table, select, update
-from sqlalchemy.engine import URL
 
 from pepeunit_gateway.datapipe.config import DataPipeConfig
 from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
 from pepeunit_gateway.storage.database import Database
-from pepeunit_gateway.storage.tables import metadata, units, units_nodes
+from pepeunit_gateway.storage.tables import units, units_nodes
 
 BORN = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-@asynccontextmanager
-async def open_database(folder: Path) -> AsyncIterator[Database]:
-    database = Database(URL.create("sqlite+aiosqlite", database=str(folder / "pepeunit.sqlite")))
-    try:
-        async with database.write() as connection:
-            await connection.run_sync(metadata.create_all)
-        yield database
-    finally:
-        await database.close()
 
 
 async def add_unit(database: Database, **columns: Any) -> UUID:

@@ -12,7 +12,8 @@ from pepeunit_gateway.datapipe.live import LivePipes
 from pepeunit_gateway.datapipe.stages import NodeState
 from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
 from pepeunit_gateway.storage.tables import units_nodes
-from tests.support.telemetry import add_node, add_unit, change_node, config, open_database, row_of
+from tests.support.databases import open_database
+from tests.support.telemetry import add_node, add_unit, change_node, config, row_of
 
 DOMAIN = "example.org:8080"
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)

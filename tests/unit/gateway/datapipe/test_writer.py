@@ -14,7 +14,8 @@ from pepeunit_gateway.datapipe.counters import IngestCounters
 from pepeunit_gateway.datapipe.writer import BatchWriter
 from pepeunit_gateway.storage.tables import unit_logs, window_entry
 from pepeunit_gateway.storage.telemetry import LogRow, TelemetryBatch, TelemetryStore, WindowRow
-from tests.support.telemetry import open_database, rows_of
+from tests.support.databases import open_database
+from tests.support.telemetry import rows_of
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 UNIT = UUID(int=1)

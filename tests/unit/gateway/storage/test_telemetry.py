@@ -1,4 +1,4 @@
-"""The telemetry store against a real SQLite file."""
+"""The telemetry store against real databases."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -19,16 +19,12 @@ from pepeunit_gateway.storage.telemetry import (
     WindowFilter,
     WindowRow,
 )
-from tests.support.telemetry import BORN, add_node, add_unit, open_database, row_of, rows_of
+from tests.support.telemetry import BORN, add_node, add_unit, row_of, rows_of
+
+BOTH_DATABASES = True
 
 NOW = datetime(2025, 6, 1, 12, 0, 0, 123_456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-async def database(tmp_path):
-    async with open_database(tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture
