@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-__all__ = ["BOT", "Agent", "AgentType", "UserRole", "UserStatus", "VisibilityLevel"]
+__all__ = ["BOT", "Agent", "AgentType", "Scope", "UserRole", "UserStatus", "VisibilityLevel"]
 
 
 class AgentType(StrEnum):
@@ -13,6 +13,7 @@ class AgentType(StrEnum):
     BOT = "Bot"
     USER = "User"
     UNIT = "Unit"
+    BACKEND = "Backend"  # a data pipe in the field (decisions.md 8)
     GATEWAY = "Gateway"
 
 
@@ -33,13 +34,27 @@ class VisibilityLevel(StrEnum):
     PRIVATE = "Private"
 
 
+class Scope(StrEnum):
+    """What a token is good for: looking, or everything its holder may do."""
+
+    READ = "Read"
+    WRITE = "Write"
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An authenticated caller; `uuid` is None for Bot (no token) and for the gateway itself."""
+    """An authenticated caller; `uuid` is None for Bot (no token) and for the gateway itself.
+
+    `generation` is the one that the token of a User or Unit carries. `named_token` is the uuid of the named token that
+    a User's program came with, and `scope` what that one is good for; a login has none and may do everything.
+    """
 
     type: AgentType
     uuid: UUID | None = None
     role: UserRole | None = None
+    scope: Scope = Scope.WRITE
+    named_token: UUID | None = None
+    generation: int = 0
 
     @property
     def is_admin(self) -> bool:

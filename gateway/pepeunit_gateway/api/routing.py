@@ -127,6 +127,9 @@ class Route:
     media: Media | None
     max_body: int
     sample: Sample | None
+    reading: bool
+    secret: bool
+    login_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +229,9 @@ class RouteTable:
         media: Media | None = None,
         sample: Sample | None = None,
         max_body: int = DEFAULT_MAX_BODY,
+        reading: bool | None = None,
+        secret: bool = False,
+        login_only: bool = False,
     ) -> Callable[[_H], _H]:
         """Declare a route.
 
@@ -240,6 +246,9 @@ class RouteTable:
             media: what a Download is.
             sample: what the upload may hold.
             max_body: bytes of the body at most; more is answered with 413.
+            reading: it changes nothing, so that a named token with the scope Read is enough; GET unless said.
+            secret: its answer holds secrets, for which the scope Read is not enough.
+            login_only: it manages users, passwords or tokens, for which no named token is enough.
         """
 
         def declare(handler: _H) -> _H:
@@ -257,6 +266,9 @@ class RouteTable:
                 media=media,
                 max_body=max_body,
                 sample=sample,
+                reading=method == "GET" if reading is None else reading,
+                secret=secret,
+                login_only=login_only,
             )
             self._endpoints.append(read_signature(route, handler))
             return handler

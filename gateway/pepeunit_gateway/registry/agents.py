@@ -1,12 +1,14 @@
 """From a token to an agent: the entity is read anew for every request. Source: protocol/security.md 3.1."""
 
-from sqlalchemy import select
+from typing import Any
 
-from pepeunit_gateway.access.agents import BOT, Agent, AgentType, UserRole, UserStatus
+from sqlalchemy import Row, Select, select
+
+from pepeunit_gateway.access.agents import BOT, Agent, AgentType, Scope, UserRole, UserStatus
 from pepeunit_gateway.access.tokens import Claims, read_token
 from pepeunit_gateway.errors import NoAccessError, UnauthorizedError
 from pepeunit_gateway.registry.context import Context
-from pepeunit_gateway.storage.tables import units, users
+from pepeunit_gateway.storage.tables import named_tokens, units, users
 
 __all__ = ["Agents"]
 
@@ -26,29 +28,56 @@ class Agents:
         """
         if not token:
             return BOT
-        claims = read_token(token, secret=self._context.secret, now=self._context.clock())
-        if claims.type is AgentType.USER:
-            return await self._user(claims)
-        return await self._unit(claims)
+        settings = self._context.settings
+        claims = read_token(
+            token,
+            secrets=self._context.secrets,
+            now=self._context.clock(),
+            backend_domain=settings.domain if settings.allow_external_datapipe else None,
+        )
+        if claims.type is AgentType.BACKEND:
+            return Agent(AgentType.BACKEND, claims.uuid)
+        if claims.type is AgentType.UNIT:
+            return await self._unit(claims)
+        return await (self._user(claims) if claims.named_token is None else self._program(claims))
 
     async def _user(self, claims: Claims) -> Agent:
         query = select(users.c.role, users.c.status, users.c.token_generation).where(users.c.uuid == claims.uuid)
-        async with self._context.database.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await self._read(query)
         if row is None:
             raise UnauthorizedError("User not found")
         if row.token_generation != claims.generation:
             raise UnauthorizedError("Token was revoked")
-        if row.status == UserStatus.BLOCKED:
-            raise NoAccessError("User is blocked")
-        return Agent(AgentType.USER, claims.uuid, UserRole(row.role))
+        _check_status(row)
+        return Agent(AgentType.USER, claims.uuid, UserRole(row.role), generation=claims.generation)
+
+    async def _program(self, claims: Claims) -> Agent:
+        query = (
+            select(users.c.role, users.c.status, named_tokens.c.scope)
+            .join(named_tokens, named_tokens.c.user_uuid == users.c.uuid)
+            .where(named_tokens.c.uuid == claims.named_token, users.c.uuid == claims.uuid)
+        )
+        row = await self._read(query)
+        if row is None:
+            raise UnauthorizedError("Token was revoked")
+        _check_status(row)
+        scope = Scope(row.scope)
+        return Agent(AgentType.USER, claims.uuid, UserRole(row.role), scope, named_token=claims.named_token)
 
     async def _unit(self, claims: Claims) -> Agent:
-        query = select(units.c.token_generation).where(units.c.uuid == claims.uuid)
-        async with self._context.database.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await self._read(select(units.c.token_generation).where(units.c.uuid == claims.uuid))
         if row is None:
             raise UnauthorizedError("Unit not found")
         if row.token_generation != claims.generation:
             raise UnauthorizedError("Token was revoked")
-        return Agent(AgentType.UNIT, claims.uuid)
+        return Agent(AgentType.UNIT, claims.uuid, generation=claims.generation)
+
+    async def _read(self, query: Select[Any]) -> Row[Any] | None:
+        async with self._context.database.read() as connection:
+            row: Row[Any] | None = (await connection.execute(query)).one_or_none()
+        return row
+
+
+def _check_status(row: Row[Any]) -> None:
+    if row.status == UserStatus.BLOCKED:
+        raise NoAccessError("User is blocked")

@@ -48,8 +48,14 @@ class Context:
 
     @property
     def secret(self) -> str:
-        """PU_SECRET_KEY."""
+        """PU_SECRET_KEY, which signs."""
         return self.settings.secret_key.get_secret_value()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What a valid token may be signed with: PU_SECRET_KEY, and PU_SECRET_KEY_PREVIOUS while there is one."""
+        previous = self.settings.secret_key_previous.get_secret_value()
+        return (self.secret, previous) if previous else (self.secret,)
 
     async def forget_repository(self, registry: UUID) -> None:
         """Remove what the disk holds of a registry that has no row any more: the mirror, then the archives.
