@@ -1,7 +1,12 @@
-"""Visibility and ownership as functions of their arguments.
+"""Visibility and ownership as functions of their arguments; what concerns one noun alone stands beside this module.
+
+    rules.py          who sees an entity, who counts as its creator, what an Admin is
+    nodes.py          who sets, links and reads a unit node
+    permissions.py    who grants, lists and revokes
+    repositories.py   who reaches a private git repository
 
 Source: protocol/security.md 4.1, 4.2 and 4.5; decisions.md 2, 16 and 17. The creator always reaches what is theirs;
-an Admin reads public fields of everything and nothing else.
+an Admin reads public fields of everything, blocks and deletes users and revokes permissions, and nothing else.
 """
 
 from uuid import UUID
@@ -15,6 +20,8 @@ __all__ = [
     "require_admin",
     "require_creator",
     "require_creator_or_unit",
+    "require_sight",
+    "require_token",
     "require_user",
 ]
 
@@ -22,7 +29,13 @@ _PRIORITY = {VisibilityLevel.PUBLIC: 0, VisibilityLevel.INTERNAL: 1, VisibilityL
 
 
 def may_see(
-    agent: Agent, *, visibility: VisibilityLevel, creator_uuid: UUID | None, permitted: bool, is_self: bool = False
+    agent: Agent,
+    *,
+    visibility: VisibilityLevel,
+    creator_uuid: UUID | None,
+    permitted: bool,
+    is_self: bool = False,
+    acting: bool = False,
 ) -> bool:
     """Tell whether `agent` may read the public fields of an entity.
 
@@ -32,15 +45,39 @@ def may_see(
         creator_uuid: its creator.
         permitted: a permission row (or, for a node, an edge) names the agent.
         is_self: the entity is the agent itself.
+        acting: the agent wants to make something of it, a unit of a Repo or an edge of an Output: being an Admin, who
+            only reads, counts for nothing then.
     """
-    if visibility is VisibilityLevel.PUBLIC or agent.is_admin or agent.is_user(creator_uuid) or is_self:
+    if visibility is VisibilityLevel.PUBLIC or agent.is_user(creator_uuid) or is_self:
         return True
     if agent.type is AgentType.BOT:
         return False
+    if agent.is_admin and not acting:
+        return True
     return visibility is VisibilityLevel.INTERNAL or permitted
 
 
-def _anonymous(agent: Agent) -> None:
+def require_sight(
+    agent: Agent, *, visibility: VisibilityLevel, creator_uuid: UUID | None, permitted: bool, acting: bool = False
+) -> None:
+    """Let only an agent pass that sees the entity; the arguments are those of `may_see`.
+
+    Raises:
+        UnauthorizedError: there is no token and the entity is not Public.
+        NoAccessError: the agent may not see it.
+    """
+    if may_see(agent, visibility=visibility, creator_uuid=creator_uuid, permitted=permitted, acting=acting):
+        return
+    require_token(agent)
+    raise NoAccessError("you may not see this entity")
+
+
+def require_token(agent: Agent) -> None:
+    """Let everybody pass but who sent no token.
+
+    Raises:
+        UnauthorizedError: there is no token.
+    """
     if agent.type is AgentType.BOT:
         raise UnauthorizedError("a token is needed; send it in the header x-auth-token")
 
@@ -52,7 +89,7 @@ def require_user(agent: Agent) -> UUID:
         UnauthorizedError: there is no token.
         NoAccessError: the agent is of another type.
     """
-    _anonymous(agent)
+    require_token(agent)
     if agent.type is not AgentType.USER or agent.uuid is None:
         raise NoAccessError("only a User may do this")
     return agent.uuid
@@ -74,8 +111,8 @@ def require_creator(agent: Agent, creator_uuid: UUID | None) -> UUID:
 
 
 def require_creator_or_unit(agent: Agent, creator_uuid: UUID | None, unit_uuid: UUID) -> None:
-    """Let the creator pass and the unit itself ("C/U" of protocol/rest.md 2.6)."""
-    _anonymous(agent)
+    """Let the creator pass and the unit itself ("C/U" of protocol/rest.md 2.6): a unit's private data is theirs."""
+    require_token(agent)
     if not (agent.is_user(creator_uuid) or agent.is_unit(unit_uuid)):
         raise NoAccessError("only the creator and the unit itself may do this")
 

@@ -7,38 +7,27 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, exists, or_, select, true
+from sqlalchemy import Row, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, AgentType
-from pepeunit_gateway.access.rules import require_creator, require_user
+from pepeunit_gateway.access.nodes import require_pipe_reader, require_telemetry_reader
+from pepeunit_gateway.access.rules import require_creator, require_token, require_user
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.datapipe.config import PolicyType
 from pepeunit_gateway.datapipe.documents import ConfigProblem, check_config, export_yaml, parse_config
 from pepeunit_gateway.datapipe.live import PipeStatus
 from pepeunit_gateway.datapipe.policies import check_available
 from pepeunit_gateway.datapipe.query import PipeDataQuery, last_value_page, window_filter
-from pepeunit_gateway.errors import DataPipeError, FeatureFlagError, NoAccessError, NotFoundError, UnauthorizedError
+from pepeunit_gateway.errors import DataPipeError, FeatureFlagError, NotFoundError
 from pepeunit_gateway.registry.entities import Page
 from pepeunit_gateway.registry.nodes import load_node
 from pepeunit_gateway.registry.registry import Registry
-from pepeunit_gateway.registry.visibility import check_sight
-from pepeunit_gateway.storage.tables import permissions, units_nodes, units_nodes_edges
+from pepeunit_gateway.registry.visibility import is_permitted, permission_names
+from pepeunit_gateway.storage.tables import units_nodes, units_nodes_edges
 from pepeunit_gateway.storage.telemetry import LastValueRow, TelemetryStore, WindowRow
 
-__all__ = ["PipeDataQuery", "Pipes", "may_read_data"]
-
-
-def may_read_data(agent: Agent, *, creator_uuid: UUID | None, unit_uuid: UUID, granted: bool) -> bool:
-    """Tell whether `agent` may read the stored values of a node (decisions.md 2 and 16).
-
-    Args:
-        agent: who asks.
-        creator_uuid: the node's creator; another User, an Admin included, reads nothing.
-        unit_uuid: the unit the node belongs to.
-        granted: an edge carries the node to the asking unit, or a permission row names it.
-    """
-    return agent.is_user(creator_uuid) or agent.is_unit(unit_uuid) or (agent.type is AgentType.UNIT and granted)
+__all__ = ["PipeDataQuery", "Pipes"]
 
 
 class Pipes:
@@ -80,7 +69,7 @@ class Pipes:
             act.announce(Change.NODE, [uuid])
 
     async def get_config(self, agent: Agent, uuid: UUID) -> str:
-        """Return the configuration of an active pipe as YAML; any User who sees the node may.
+        """Return the configuration of an active pipe as YAML: to the creator and Users it was granted to (W8).
 
         Raises:
             DataPipeError: the pipe is not active or has no configuration.
@@ -89,26 +78,25 @@ class Pipes:
         require_user(agent)
         async with self._context.database.read() as connection:
             row = await load_node(connection, uuid)
-            await check_sight(connection, agent, units_nodes, row)
+            permitted = await is_permitted(connection, units_nodes, uuid, permission_names(agent, units_nodes))
+        require_pipe_reader(agent, creator_uuid=row.creator_uuid, permitted=permitted)
         _require_active(row)
         if not row.data_pipe_yml:
             raise DataPipeError("Data pipe is not filled")
         return export_yaml(row.data_pipe_yml)
 
     async def data(self, agent: Agent, query: PipeDataQuery) -> Page[LastValueRow] | Page[WindowRow]:
-        """Return a page of stored values: the creator's, the unit's own, or what it is granted.
+        """Return a page of stored values: the creator's, the unit's own, or what the caller is granted (W8).
 
         Raises:
             DataPipeError: the policy comes later, or `relative_time` is wrong.
         """
         self._require_enabled()
-        if agent.type is AgentType.BOT:
-            raise UnauthorizedError("a token is needed; send it in the header x-auth-token")
+        require_token(agent)
         async with self._context.database.read() as connection:
             row = await load_node(connection, query.uuid)
-            granted = await _is_granted(connection, agent, query.uuid)
-        if not may_read_data(agent, creator_uuid=row.creator_uuid, unit_uuid=row.unit_uuid, granted=granted):
-            raise NoAccessError("only the node's creator and units that receive it may read its values")
+            permitted = await _receives(connection, agent, query.uuid)
+        require_telemetry_reader(agent, creator_uuid=row.creator_uuid, unit_uuid=row.unit_uuid, permitted=permitted)
         check_available(query.type)
         now = self._context.clock()
         if query.type is PolicyType.TIME_WINDOW:
@@ -137,19 +125,15 @@ def _require_active(row: Row[Any]) -> None:
         raise DataPipeError("Data pipe is not active")
 
 
-async def _is_granted(connection: AsyncConnection, agent: Agent, node: UUID) -> bool:
-    """Tell whether the unit receives the node (decisions.md 1): by an edge into one of its Inputs or by a row."""
-    if agent.type is not AgentType.UNIT:
-        return False
-    edge, own = units_nodes_edges, units_nodes
-    carried = exists(
-        select(edge.c.uuid)
-        .select_from(edge.join(own, edge.c.node_input_uuid == own.c.uuid))
-        .where(edge.c.node_output_uuid == node, own.c.unit_uuid == agent.uuid)
-    )
-    named = exists(
-        select(permissions.c.uuid).where(
-            permissions.c.resource_unit_node_uuid == node, permissions.c.agent_unit_uuid == agent.uuid
+async def _receives(connection: AsyncConnection, agent: Agent, node: UUID) -> bool:
+    """Tell whether a row on the node names the agent or an edge carries it into a Unit's Input (decisions.md 1)."""
+    granted = permission_names(agent, units_nodes)
+    if agent.type is AgentType.UNIT:
+        edge, own = units_nodes_edges, units_nodes.alias("own")
+        carried = (
+            select(edge.c.uuid)
+            .select_from(edge.join(own, edge.c.node_input_uuid == own.c.uuid))
+            .where(edge.c.node_output_uuid == node, own.c.unit_uuid == agent.uuid)
         )
-    )
-    return (await connection.execute(select(true()).where(or_(carried, named)))).first() is not None
+        granted = or_(granted, exists(carried))
+    return await is_permitted(connection, units_nodes, node, granted)

@@ -7,20 +7,21 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from sqlalchemy import ColumnElement, Row, exists, or_, select
+from sqlalchemy import Row, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, AgentType, VisibilityLevel
-from pepeunit_gateway.access.rules import check_child_visibility, require_creator, require_user
+from pepeunit_gateway.access.nodes import require_setter
+from pepeunit_gateway.access.rules import check_child_visibility, require_creator, require_token, require_user
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.errors import NoAccessError, NotFoundError, UnauthorizedError, UnitNodeError
+from pepeunit_gateway.errors import NotFoundError, UnitNodeError
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
 from pepeunit_gateway.registry.entities import Page, UnitNode, UnitNodeType, from_row
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
 from pepeunit_gateway.registry.node_sync import linked_units
-from pepeunit_gateway.registry.visibility import check_sight, linked_to_unit, visible
+from pepeunit_gateway.registry.visibility import check_sight, is_permitted, linked_to_unit, permission_names, visible
 from pepeunit_gateway.storage.tables import permissions, units, units_nodes, units_nodes_edges
 from pepeunit_gateway.topics import is_platform_topic, node_topic
 
@@ -125,7 +126,7 @@ class Nodes:
         """
         async with self._context.database.read() as connection:
             row = await load_node(connection, uuid)
-            await self._check_writer(connection, agent, row)
+            await _check_setter(connection, agent, row)
         if row.type != UnitNodeType.INPUT.value:
             raise UnitNodeError("only an Input can be set; this node is an Output")
         payload = (state or "").encode()
@@ -153,22 +154,14 @@ class Nodes:
         if values.get("is_data_pipe_active") and not is_platform_topic(row.topic_name):
             raise UnitNodeError("DataPipe cannot be activated if the topic does not have the suffix /pepeunit")
 
-    async def _check_writer(self, connection: AsyncConnection, agent: Agent, row: Row[Any]) -> None:
-        """Creator, a User with a permission row, or a permitted Unit if the Input is rewritable (decisions.md 2)."""
-        if agent.type is AgentType.BOT:
-            raise UnauthorizedError("a token is needed; send it in the header x-auth-token")
-        if agent.is_user(row.creator_uuid):
-            return
-        holder = permissions.c.agent_user_uuid if agent.type is AgentType.USER else permissions.c.agent_unit_uuid
-        granted: ColumnElement[bool] = exists(
-            select(permissions.c.uuid).where(holder == agent.uuid, permissions.c.resource_unit_node_uuid == row.uuid)
-        )
-        if agent.type is AgentType.UNIT and agent.uuid is not None:
-            granted = or_(granted, linked_to_unit(units_nodes.c.uuid, agent.uuid))
-        allowed = agent.type is AgentType.USER or row.is_rewritable_input
-        query = select(units_nodes.c.uuid).where(units_nodes.c.uuid == row.uuid, granted)
-        if not allowed or (await connection.execute(query)).first() is None:
-            raise NoAccessError("you may not set this Input")
+
+async def _check_setter(connection: AsyncConnection, agent: Agent, row: Row[Any]) -> None:
+    require_token(agent)
+    granted = permission_names(agent, units_nodes)
+    if agent.type is AgentType.UNIT and agent.uuid is not None:
+        granted = or_(granted, linked_to_unit(units_nodes.c.uuid, agent.uuid))
+    permitted = await is_permitted(connection, units_nodes, row.uuid, granted)
+    require_setter(agent, creator_uuid=row.creator_uuid, is_rewritable=row.is_rewritable_input, permitted=permitted)
 
 
 def _pipe_columns(row: Row[Any], *, active: bool) -> dict[str, Any]:

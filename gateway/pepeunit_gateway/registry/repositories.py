@@ -11,13 +11,12 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, AgentType
+from pepeunit_gateway.access.repositories import require_repository_sight, require_repository_use
 from pepeunit_gateway.access.rules import require_creator, require_user
 from pepeunit_gateway.errors import (
-    NoAccessError,
     NotFoundError,
     RepositoryRegistryError,
     TooManyRequestsError,
-    UnauthorizedError,
 )
 from pepeunit_gateway.firmware.mirrors import Commit, Credentials
 from pepeunit_gateway.firmware.urls import check_url
@@ -115,8 +114,7 @@ class Repositories:
         """Return one repository; without a token only a public one."""
         async with self._context.database.read() as connection:
             row = await _load(connection, uuid)
-        if agent.type is AgentType.BOT and not row.is_public_repository:
-            raise UnauthorizedError("a token is needed; send it in the header x-auth-token")
+        require_repository_sight(agent, is_public=row.is_public_repository)
         return await self._entity(row)
 
     async def page(self, agent: Agent, wanted: RepositoryFilter) -> Page[Repository]:
@@ -251,8 +249,8 @@ def require_registry_access(context: Context, agent: Agent, row: Row[Any]) -> No
         NoAccessError: the caller's own credentials are missing or not valid.
     """
     user = require_user(agent)
-    if row.is_public_repository:
-        return
-    slot = read_slots(context.cipher, row.cipher_credentials_private_repository).get(user)
-    if slot is None or slot.status is not CredentialStatus.VALID:
-        raise NoAccessError("this private repository needs your own valid credentials; set them first")
+    slot = None
+    if not row.is_public_repository:
+        slot = read_slots(context.cipher, row.cipher_credentials_private_repository).get(user)
+    is_valid = slot is not None and slot.status is CredentialStatus.VALID
+    require_repository_use(agent, is_public=row.is_public_repository, has_valid_credentials=is_valid)

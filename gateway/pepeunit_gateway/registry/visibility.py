@@ -4,25 +4,35 @@ Source: protocol/security.md 4.2 and 4.4, decisions.md 1, 2 and 16.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Table, exists, false, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
-from pepeunit_gateway.access.rules import may_see
-from pepeunit_gateway.errors import NoAccessError, UnauthorizedError
+from pepeunit_gateway.access.agents import Agent, AgentType, VisibilityLevel
+from pepeunit_gateway.access.permissions import ResourceType
+from pepeunit_gateway.access.rules import may_see, require_sight, require_token
 from pepeunit_gateway.storage.tables import permissions, repos, units, units_nodes, units_nodes_edges
 
-__all__ = ["check_sight", "insert_permissions", "linked_to_unit", "visible"]
+__all__ = [
+    "RESOURCES",
+    "check_sight",
+    "insert_permissions",
+    "is_permitted",
+    "linked_to_unit",
+    "permission_names",
+    "visible",
+]
 
-_RESOURCE = {
-    repos.name: (permissions.c.resource_repo_uuid, "Repo"),
-    units.name: (permissions.c.resource_unit_uuid, "Unit"),
-    units_nodes.name: (permissions.c.resource_unit_node_uuid, "UnitNode"),
+RESOURCES = {
+    ResourceType.REPO: (repos, permissions.c.resource_repo_uuid),
+    ResourceType.UNIT: (units, permissions.c.resource_unit_uuid),
+    ResourceType.UNIT_NODE: (units_nodes, permissions.c.resource_unit_node_uuid),
 }
+"""What a permission can open: its table and the column of `permissions` that names it."""
+
+_COLUMN = {table.name: column for table, column in RESOURCES.values()}
 
 
 def linked_to_unit(node_uuid: ColumnElement[Any], unit_uuid: UUID) -> ColumnElement[bool]:
@@ -36,10 +46,14 @@ def linked_to_unit(node_uuid: ColumnElement[Any], unit_uuid: UUID) -> ColumnElem
     return exists(select(edge.c.uuid).select_from(edge.join(own, joined)).where(own.c.unit_uuid == unit_uuid))
 
 
-def _permitted(agent: Agent, table: Table) -> ColumnElement[bool]:
-    resource, _ = _RESOURCE[table.name]
+def permission_names(agent: Agent, table: Table) -> ColumnElement[bool]:
+    """Tell in SQL whether a permission row on the repo, unit or unit node names the agent."""
     holder = permissions.c.agent_user_uuid if agent.type is AgentType.USER else permissions.c.agent_unit_uuid
-    row = exists(select(permissions.c.uuid).where(holder == agent.uuid, resource == table.c.uuid))
+    return exists(select(permissions.c.uuid).where(holder == agent.uuid, _COLUMN[table.name] == table.c.uuid))
+
+
+def _permitted(agent: Agent, table: Table) -> ColumnElement[bool]:
+    row = permission_names(agent, table)
     if agent.type is AgentType.UNIT and agent.uuid is not None:
         if table is units:
             return or_(row, units.c.uuid == agent.uuid)
@@ -66,24 +80,24 @@ async def check_sight(
 ) -> None:
     """Refuse an agent that may not see the entity in `row`.
 
-    With `acting` the agent wants to make something of it, a unit of a Repo or an edge of an Output: being an Admin, who
-    only reads, counts for nothing then (decisions.md 16).
+    `acting` is that of `access.rules.may_see`. Permissions are looked up only where the answer hangs on them.
 
     Raises:
         UnauthorizedError: there is no token and the entity is not Public.
         NoAccessError: the agent may not see it.
     """
-    if acting and agent.is_admin:
-        agent = replace(agent, role=UserRole.USER)
-    level = VisibilityLevel(row.visibility_level)
-    if may_see(agent, visibility=level, creator_uuid=row.creator_uuid, permitted=False):
+    level, creator = VisibilityLevel(row.visibility_level), row.creator_uuid
+    if may_see(agent, visibility=level, creator_uuid=creator, permitted=False, acting=acting):
         return
-    if agent.type is AgentType.BOT:
-        raise UnauthorizedError("a token is needed; send it in the header x-auth-token")
-    query = select(true()).select_from(table).where(table.c.uuid == row.uuid, _permitted(agent, table))
-    permitted = (await connection.execute(query)).scalar_one_or_none() is not None
-    if not may_see(agent, visibility=level, creator_uuid=row.creator_uuid, permitted=permitted):
-        raise NoAccessError("you may not see this entity")
+    require_token(agent)
+    permitted = await is_permitted(connection, table, row.uuid, _permitted(agent, table))
+    require_sight(agent, visibility=level, creator_uuid=creator, permitted=permitted, acting=acting)
+
+
+async def is_permitted(connection: AsyncConnection, table: Table, uuid: UUID, granted: ColumnElement[bool]) -> bool:
+    """Tell whether `granted` holds for one row of the table."""
+    query = select(true()).select_from(table).where(table.c.uuid == uuid, granted)
+    return (await connection.execute(query)).first() is not None
 
 
 async def insert_permissions(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:

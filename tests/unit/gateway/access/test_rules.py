@@ -11,6 +11,8 @@ from pepeunit_gateway.access.rules import (
     require_admin,
     require_creator,
     require_creator_or_unit,
+    require_sight,
+    require_token,
 )
 from pepeunit_gateway.errors import NoAccessError, UnauthorizedError, ValidationError
 
@@ -37,6 +39,41 @@ def test_who_sees_what(level, name, permitted):
     expected = name in SEES[level][permitted]
     found = may_see(AGENTS[name], visibility=VisibilityLevel(level), creator_uuid=CREATOR, permitted=permitted)
     assert found is expected
+
+
+# level -> who, without a permission row and with one, may make something of what they see (decisions.md 16)
+USES = {
+    "Public": SEES["Public"],
+    "Internal": SEES["Internal"],
+    "Private": ({"creator"}, {"creator", "stranger", "admin", "unit"}),
+}
+
+
+@pytest.mark.parametrize("level", USES)
+@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("permitted", [False, True])
+def test_being_an_admin_lets_read_and_not_use(level, name, permitted):
+    facts = {"visibility": VisibilityLevel(level), "creator_uuid": CREATOR, "permitted": permitted, "acting": True}
+    assert may_see(AGENTS[name], **facts) is (name in USES[level][permitted])
+
+
+@pytest.mark.parametrize("level", SEES)
+@pytest.mark.parametrize("name", AGENTS)
+def test_who_sees_nothing_is_told_whether_a_token_would_help(level, name):
+    facts = {"visibility": VisibilityLevel(level), "creator_uuid": CREATOR, "permitted": False}
+    if name in SEES[level][False]:
+        require_sight(AGENTS[name], **facts)
+    else:
+        with pytest.raises(UnauthorizedError if name == "bot" else NoAccessError) as refused:
+            require_sight(AGENTS[name], **facts)
+        assert refused.value.status == (401 if name == "bot" else 403)
+
+
+def test_only_who_sent_no_token_is_asked_for_one():
+    for name in ("creator", "stranger", "admin", "unit"):
+        require_token(AGENTS[name])
+    with pytest.raises(UnauthorizedError, match="x-auth-token"):
+        require_token(BOT)
 
 
 def test_a_unit_always_sees_itself():

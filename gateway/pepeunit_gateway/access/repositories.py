@@ -1,0 +1,36 @@
+"""Who reaches a registered git repository. Source: protocol/rest.md 2.4, protocol/security.md 4.1 and 4.2; W7."""
+
+from uuid import UUID
+
+from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.rules import require_token, require_user
+from pepeunit_gateway.errors import NoAccessError
+
+__all__ = ["require_repository_sight", "require_repository_use"]
+
+
+def require_repository_sight(agent: Agent, *, is_public: bool) -> None:
+    """Let everybody pass to a public repository's entry, and everybody with a token to a private one's.
+
+    Raises:
+        UnauthorizedError: there is no token.
+    """
+    if not is_public:
+        require_token(agent)
+
+
+def require_repository_use(agent: Agent, *, is_public: bool, has_valid_credentials: bool) -> UUID:
+    """Let a User pass who may fetch the repository and make Repos of it; return their uuid.
+
+    Args:
+        agent: who asks; being its creator or an Admin counts for nothing, git's server decides.
+        is_public: the repository needs no credentials.
+        has_valid_credentials: the caller's own were tried with success.
+
+    Raises:
+        UnauthorizedError, NoAccessError: not this agent.
+    """
+    user = require_user(agent)
+    if not (is_public or has_valid_credentials):
+        raise NoAccessError("this private repository needs your own valid credentials; set them first")
+    return user

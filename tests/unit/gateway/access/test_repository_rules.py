@@ -1,0 +1,44 @@
+"""Who reaches a git repository; the cells were written by hand from protocol/rest.md 2.4."""
+
+from uuid import UUID
+
+import pytest
+
+from pepeunit_gateway.access.agents import BOT, Agent, AgentType, UserRole
+from pepeunit_gateway.access.repositories import require_repository_sight, require_repository_use
+from pepeunit_gateway.errors import NoAccessError, UnauthorizedError
+
+AGENTS = {
+    "bot": BOT,
+    "user": Agent(AgentType.USER, UUID(int=1), UserRole.USER),
+    "admin": Agent(AgentType.USER, UUID(int=2), UserRole.ADMIN),
+    "unit": Agent(AgentType.UNIT, UUID(int=3)),
+}
+# (public, own valid credentials) -> who may fetch it and make Repos of it
+USES = {
+    (True, False): {"user", "admin"},
+    (True, True): {"user", "admin"},
+    (False, False): set(),
+    (False, True): {"user", "admin"},
+}
+
+
+@pytest.mark.parametrize(("public", "valid"), USES)
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_private_repository_is_used_with_ones_own_credentials_only(name, public, valid):
+    if name in USES[public, valid]:
+        uuid = require_repository_use(AGENTS[name], is_public=public, has_valid_credentials=valid)
+        assert uuid == AGENTS[name].uuid
+    else:
+        with pytest.raises(UnauthorizedError if name == "bot" else NoAccessError):
+            require_repository_use(AGENTS[name], is_public=public, has_valid_credentials=valid)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_entry_of_a_private_repository_is_for_everybody_with_a_token(name):
+    require_repository_sight(AGENTS[name], is_public=True)
+    if name == "bot":
+        with pytest.raises(UnauthorizedError):
+            require_repository_sight(AGENTS[name], is_public=False)
+    else:
+        require_repository_sight(AGENTS[name], is_public=False)
