@@ -13,7 +13,7 @@ import pytest
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
 from pepeunit_gateway.registry import edges, unit_files, units, updates
-from pepeunit_gateway.registry.outbox import Command, queue_command
+from pepeunit_gateway.registry.outbox import Command, queue_commands
 from pepeunit_gateway.registry.syncing import sync_repository
 from pepeunit_gateway.storage.tables import repository_registry
 from pepeunit_gateway.topics import BackendTopicCommand
@@ -143,13 +143,13 @@ async def test_a_command_that_replaces_one_under_way_is_not_taken_for_sent(stage
             task.cancel()
             await asyncio.wait([task])
     async with context.act() as act:
-        await queue_command(act, domain, unit, BackendTopicCommand.UPDATE, commit="a" * 40)
+        await queue_commands(act, domain, [unit], BackendTopicCommand.UPDATE, commit="a" * 40)
     sender = OutboxSender(registry.outbox, deliver, None)
     sending = asyncio.create_task(sender._send(await registry.outbox.due()))
     async with asyncio.timeout(10):
         await started.wait()
     async with context.act() as act:
-        await queue_command(act, domain, unit, BackendTopicCommand.UPDATE, commit="b" * 40)
+        await queue_commands(act, domain, [unit], BackendTopicCommand.UPDATE, commit="b" * 40)
     gate.set()
     await sending
     waiting = [json.loads(command.payload)["PU_COMMIT_VERSION"] for command in await registry.outbox.due()]

@@ -1,10 +1,13 @@
-"""Make a unit's nodes follow the schema of a commit. Source: protocol/firmware.md 7.9, W21-W23 and W28."""
+"""Make units' nodes follow the schema of a commit. Source: protocol/firmware.md 7.9, W21-W23 and W28.
 
-from collections.abc import Sequence
+The number of statements does not depend on the number of units or nodes.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import ColumnElement, Row, Select, or_, select, union
 
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.firmware.schema import SchemaExample
@@ -16,56 +19,100 @@ from pepeunit_gateway.registry.visibility import insert_permissions
 from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
 from pepeunit_gateway.topics import is_platform_topic
 
-__all__ = ["linked_units", "sync_nodes"]
+__all__ = ["insert_nodes", "linked_units", "sync_nodes"]
+
+_NodeKey = tuple[UUID, str, str]
+"""A unit, `Input` or `Output`, and the name: what is unique about a node."""
 
 
-async def linked_units(act: Act, nodes: Sequence[UUID]) -> set[UUID]:
-    """Return the units of both ends of every edge of these nodes: what they may do depends on them."""
-    if not nodes:
+async def linked_units(act: Act, nodes: Sequence[UUID] | Select[Any]) -> set[UUID]:
+    """Return the units at the other ends of all edges of these nodes: what they may do depends on them."""
+    if not isinstance(nodes, Select) and not nodes:
         return set()
     edge = units_nodes_edges
-    query = (
-        select(units_nodes.c.unit_uuid)
-        .join(edge, or_(edge.c.node_output_uuid == units_nodes.c.uuid, edge.c.node_input_uuid == units_nodes.c.uuid))
-        .where(or_(edge.c.node_output_uuid.in_(nodes), edge.c.node_input_uuid.in_(nodes)))
-        .distinct()
+    ends = ((edge.c.node_output_uuid, edge.c.node_input_uuid), (edge.c.node_input_uuid, edge.c.node_output_uuid))
+    query = union(
+        *(
+            select(units_nodes.c.unit_uuid).join(edge, far == units_nodes.c.uuid).where(near.in_(nodes))
+            for near, far in ends
+        )
     )
     return set((await act.connection.execute(query)).scalars())
 
 
-async def sync_nodes(act: Act, unit: Row[Any], example: SchemaExample, commit: str, *, default_pipe: bool) -> None:
+async def sync_nodes(
+    act: Act, rows: Sequence[Row[Any]], example: SchemaExample, commit: str, *, default_pipe: bool
+) -> None:
     """Create the nodes that `example` names and delete those it does not; edges go with them.
 
-    `unit` needs the columns uuid, visibility_level and creator_uuid. New nodes inherit the unit's level and creator;
-    `default_pipe` gives those that the platform reads an active LastValue pipe. Part of the caller's transaction.
+    Part of the caller's transaction.
+
+    Args:
+        act: the transaction.
+        rows: units that run the commit, with the columns uuid, visibility_level and creator_uuid. New nodes inherit
+            the unit's level and creator.
+        example: of the commit.
+        commit: what the nodes follow from now on.
+        default_pipe: gives new nodes that the platform reads an active LastValue pipe.
     """
-    query = select(units_nodes.c.uuid, units_nodes.c.type, units_nodes.c.topic_name)
-    rows = (await act.connection.execute(query.where(units_nodes.c.unit_uuid == unit.uuid))).all()
-    existing = {(row.type, row.topic_name): row.uuid for row in rows}
-    wanted = dict.fromkeys(
+    uuids = [row.uuid for row in rows]
+    mine = units_nodes.c.unit_uuid.in_(uuids)
+    query = select(units_nodes.c.uuid, units_nodes.c.unit_uuid, units_nodes.c.type, units_nodes.c.topic_name)
+    found = (await act.connection.execute(query.where(mine))).all()
+    wanted = set(_keys(uuids, example))
+    gone = [node for node in found if (node.unit_uuid, node.type, node.topic_name) not in wanted]
+    if gone:
+        await _delete_nodes(act, mine & _unnamed(example), [node.uuid for node in gone])
+    new = wanted - {(node.unit_uuid, node.type, node.topic_name) for node in found}
+    await insert_nodes(act, rows, [key for key in _keys(uuids, example) if key in new], default_pipe=default_pipe)
+    await act.connection.execute(units.update().where(units.c.uuid.in_(uuids)).values(synced_commit=commit))
+    act.announce(Change.ACCESS, {*(node.unit_uuid for node in gone), *(unit for unit, _, _ in new)})
+
+
+async def insert_nodes(
+    act: Act,
+    rows: Iterable[Row[Any]],
+    new: Iterable[_NodeKey] | SchemaExample,
+    *,
+    default_pipe: bool,
+) -> None:
+    """Insert nodes of units, all that `new` names if it is an example, with their permissions; see `sync_nodes`."""
+    by_uuid = {row.uuid: row for row in rows}
+    keys = _keys(by_uuid, new) if isinstance(new, SchemaExample) else new
+    nodes = [_node(act, by_uuid[unit], kind, name, default_pipe=default_pipe) for unit, kind, name in keys]
+    if nodes:
+        await act.connection.execute(units_nodes.insert(), nodes)
+        await insert_permissions(act.connection, [row for node in nodes for row in _permissions(node)])
+        act.announce(Change.NODE, [node["uuid"] for node in nodes])
+
+
+def _keys(uuids: Iterable[UUID], example: SchemaExample) -> list[_NodeKey]:
+    names = dict.fromkeys(
         [(UnitNodeType.INPUT.value, name) for name in example.input_topic]
         + [(UnitNodeType.OUTPUT.value, name) for name in example.output_topic]
     )
-    gone = [uuid for key, uuid in existing.items() if key not in wanted]
-    new = [(uuid4(), *key) for key in wanted if key not in existing]
-    touched = await linked_units(act, gone)
-    if gone:
-        await act.connection.execute(units_nodes.delete().where(units_nodes.c.uuid.in_(gone)))
-        await queue_removals(act, nodes=gone)
-    if new:
-        created = [_node(act, unit, uuid, kind, name, default_pipe=default_pipe) for uuid, kind, name in new]
-        await act.connection.execute(units_nodes.insert(), created)
-        await insert_permissions(act.connection, _permissions(unit, [uuid for uuid, _, _ in new]))
-    await act.connection.execute(units.update().where(units.c.uuid == unit.uuid).values(synced_commit=commit))
-    act.announce(Change.NODE, [*gone, *(uuid for uuid, _, _ in new)])
-    if gone or new:
-        act.announce(Change.ACCESS, {unit.uuid, *touched})
+    return [(uuid, kind, name) for uuid in uuids for kind, name in names]
 
 
-def _node(act: Act, unit: Row[Any], uuid: UUID, kind: str, name: str, *, default_pipe: bool) -> dict[str, Any]:
+def _unnamed(example: SchemaExample) -> ColumnElement[bool]:
+    node = units_nodes.c
+    return or_(
+        (node.type == UnitNodeType.INPUT.value) & node.topic_name.not_in(example.input_topic),
+        (node.type == UnitNodeType.OUTPUT.value) & node.topic_name.not_in(example.output_topic),
+    )
+
+
+async def _delete_nodes(act: Act, which: ColumnElement[bool], uuids: list[UUID]) -> None:
+    act.announce(Change.ACCESS, await linked_units(act, select(units_nodes.c.uuid).where(which)))
+    await act.connection.execute(units_nodes.delete().where(which))
+    await queue_removals(act, nodes=uuids)
+    act.announce(Change.NODE, uuids)
+
+
+def _node(act: Act, unit: Row[Any], kind: str, name: str, *, default_pipe: bool) -> dict[str, Any]:
     piped = default_pipe and is_platform_topic(name)
     return {
-        "uuid": uuid,
+        "uuid": uuid4(),
         "type": kind,
         "visibility_level": unit.visibility_level,
         "is_rewritable_input": False,
@@ -81,19 +128,17 @@ def _node(act: Act, unit: Row[Any], uuid: UUID, kind: str, name: str, *, default
     }
 
 
-def _permissions(unit: Row[Any], nodes: Sequence[UUID]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for node in nodes:
-        for kind, user, agent_unit in (("Unit", None, unit.uuid), ("User", unit.creator_uuid, None)):
-            if user or agent_unit:
-                rows.append(
-                    {
-                        "uuid": uuid4(),
-                        "agent_type": kind,
-                        "agent_user_uuid": user,
-                        "agent_unit_uuid": agent_unit,
-                        "resource_type": "UnitNode",
-                        "resource_unit_node_uuid": node,
-                    }
-                )
-    return rows
+def _permissions(node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the automatic rows of a new node: its unit and its creator."""
+    return [
+        {
+            "uuid": uuid4(),
+            "agent_type": kind,
+            "agent_user_uuid": user,
+            "agent_unit_uuid": unit,
+            "resource_type": "UnitNode",
+            "resource_unit_node_uuid": node["uuid"],
+        }
+        for kind, user, unit in (("Unit", None, node["unit_uuid"]), ("User", node["creator_uuid"], None))
+        if user or unit
+    ]

@@ -5,7 +5,7 @@ commands of one kind to one unit the newer replaces the older.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,7 +17,7 @@ from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.storage.tables import outbox, unit_logs
 from pepeunit_gateway.topics import BackendTopicCommand, command_topic
 
-__all__ = ["Command", "Outbox", "queue_command"]
+__all__ = ["Command", "Outbox", "queue_commands"]
 
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
@@ -36,28 +36,32 @@ class Command:
     attempts: int
 
 
-async def queue_command(
-    act: Act, domain: str, unit_uuid: UUID, command: BackendTopicCommand, *, commit: str | None = None
+async def queue_commands(
+    act: Act, domain: str, units: Collection[UUID], command: BackendTopicCommand, *, commit: str | None = None
 ) -> None:
-    """Write a command into the act's transaction; `commit` belongs to Update."""
+    """Write a command to each unit into the act's transaction; `commit` belongs to Update."""
+    if not units:
+        return
     payload: dict[str, str] = {"COMMAND": command.value}
     if commit is not None:
         payload["PU_COMMIT_VERSION"] = commit
     await act.connection.execute(
-        outbox.delete().where(outbox.c.unit_uuid == unit_uuid, outbox.c.command == command.value)
+        outbox.delete().where(outbox.c.unit_uuid.in_(list(units)), outbox.c.command == command.value)
     )
-    await act.connection.execute(
-        outbox.insert().values(
-            unit_uuid=unit_uuid,
-            command=command.value,
-            topic=command_topic(domain, unit_uuid, command),
-            payload=json.dumps(payload),
-            create_datetime=act.now,
-            attempts=0,
-            next_attempt_datetime=act.now,
-        )
-    )
-    act.announce(Change.OUTBOX, [unit_uuid])
+    rows = [
+        {
+            "unit_uuid": unit,
+            "command": command.value,
+            "topic": command_topic(domain, unit, command),
+            "payload": json.dumps(payload),
+            "create_datetime": act.now,
+            "attempts": 0,
+            "next_attempt_datetime": act.now,
+        }
+        for unit in units
+    ]
+    await act.connection.execute(outbox.insert(), rows)
+    act.announce(Change.OUTBOX, units)
 
 
 class Outbox:

@@ -1,6 +1,6 @@
 """A unit beside its Repo, and which commit it should run. Source: protocol/firmware.md 7.5."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -58,18 +58,22 @@ async def load_unit(connection: AsyncConnection, uuid: UUID) -> Row[Any]:
     return row
 
 
-async def unchanged(connection: AsyncConnection, seen: Row[Any], target: Target) -> Row[Any] | None:
-    """Return the row of `seen` as it is now, or None if its target may be another one by now.
+async def unchanged(connection: AsyncConnection, seen: Sequence[Row[Any]], target: Target) -> list[Row[Any]]:
+    """Return the rows of `seen` as they are now, without those whose target may be another one by now.
 
-    A target is resolved before the transaction that uses it, because git answers; in between the unit may have been
+    A target is resolved before the transaction that uses it, because git answers; in between a unit may have been
     deleted, moved to another version, or synchronised by somebody who knows a newer commit.
     """
-    row: Row[Any] | None = (await connection.execute(select_units().where(units.c.uuid == seen.uuid))).one_or_none()
-    if row is None:
-        return None
+    before = {row.uuid: row for row in seen}
+    query = select_units().where(units.c.uuid.in_(list(before))).order_by(units.c.uuid)
+    rows = (await connection.execute(query)).all()
+    return [row for row in rows if _is_as_seen(before[row.uuid], row, target)]
+
+
+def _is_as_seen(seen: Row[Any], row: Row[Any], target: Target) -> bool:
     before, now = seen._mapping, row._mapping  # noqa: SLF001 - SQLAlchemy's documented access to the columns
     same = all(before[name] == now[name] for name in _DECIDING)
-    return row if same and row.synced_commit in (seen.synced_commit, target.commit) else None
+    return same and row.synced_commit in (seen.synced_commit, target.commit)
 
 
 def repo_rule(row: Row[Any]) -> RepoRule:

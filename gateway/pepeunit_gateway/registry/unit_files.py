@@ -26,7 +26,7 @@ from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import LogLevel, Page, UnitLog
 from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, OrderBy, Paging
 from pepeunit_gateway.registry.node_sync import sync_nodes
-from pepeunit_gateway.registry.outbox import queue_command
+from pepeunit_gateway.registry.outbox import queue_commands
 from pepeunit_gateway.registry.targets import load_unit, read_examples, target_of, unchanged
 from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
@@ -123,7 +123,7 @@ class UnitFiles:
         if command.topic_name in example.input_base_topic:
             async with self._context.act() as act:
                 await load_unit(act.connection, uuid)  # it may be gone by now
-                await queue_command(act, self._context.settings.domain, uuid, command)
+                await queue_commands(act, self._context.settings.domain, [uuid], command)
 
     async def logs(
         self, agent: Agent, uuid: UUID, *, levels: Sequence[LogLevel], order: OrderBy, paging: Paging
@@ -156,8 +156,8 @@ class UnitFiles:
         if row.synced_commit != target.commit:
             pipe = self._context.settings.ff_datapipe_default_last_value_enable
             async with self._context.act() as act:
-                fresh = await unchanged(act.connection, row, target)
-                if fresh is not None:
+                fresh = await unchanged(act.connection, [row], target)
+                if fresh:
                     await sync_nodes(act, fresh, example, target.commit, default_pipe=pipe)
                 else:
                     await load_unit(act.connection, row.uuid)

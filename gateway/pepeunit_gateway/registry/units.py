@@ -87,7 +87,7 @@ class Units:
             await insert_permissions(act.connection, _permissions(uuid, user, new.repo_uuid))
             row = await load_unit(act.connection, uuid)
             pipe = self._context.settings.ff_datapipe_default_last_value_enable
-            await sync_nodes(act, row, example, target.commit, default_pipe=pipe)
+            await sync_nodes(act, [row], example, target.commit, default_pipe=pipe)
         return to_unit(row)
 
     async def get(self, agent: Agent, uuid: UUID) -> Unit:
@@ -132,7 +132,7 @@ class Units:
                 await _tighten_nodes(act, uuid, VisibilityLevel(values["visibility_level"]))
             row = await load_unit(act.connection, uuid)
             if target and example:
-                await self._updates.apply(act, row, example, target)
+                await self._updates.apply(act, [row], example, target)
                 row = await load_unit(act.connection, uuid)
         return to_unit(row)
 

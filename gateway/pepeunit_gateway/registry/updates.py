@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Row, or_, select
+from sqlalchemy import ColumnElement, Row, false, or_, select
 
 from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, GitRepoError, UnitError, UpdateError
 from pepeunit_gateway.firmware.schema import SchemaExample
@@ -18,7 +18,7 @@ from pepeunit_gateway.firmware.versions import Target, resolve
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus
 from pepeunit_gateway.registry.node_sync import sync_nodes
-from pepeunit_gateway.registry.outbox import queue_command
+from pepeunit_gateway.registry.outbox import queue_commands
 from pepeunit_gateway.registry.targets import (
     load_unit,
     read_examples,
@@ -45,8 +45,13 @@ class Updates:
         self._context = context
 
     async def update_all(self, *, again: bool = False) -> None:
-        """Look at every auto-updating Repo; a failing one is logged and harms no other (W21)."""
-        await self._update(repos.c.is_auto_update_repo, again=again)
+        """Look at every auto-updating Repo; a failing one is logged and harms no other (W21).
+
+        Without `again` Repos that stay at a commit are looked at too: a gateway may have been killed between the change
+        of the Repo and the commands to its units.
+        """
+        pinned = repos.c.default_commit.is_not(None) if not again else false()
+        await self._update(repos.c.is_auto_update_repo | pinned, again=again)
 
     async def update_registry(self, registry: UUID) -> None:
         """Look at the auto-updating Repos of one registry, whose branches or tags have moved."""
@@ -98,36 +103,37 @@ class Updates:
         target = await target_of(self._context.mirrors, seen)
         example, _ = await read_examples(self._context.mirrors, seen.repository_registry_uuid, target.commit)
         async with self._context.act() as act:
-            row = await unchanged(act.connection, seen, target)
-            if row is None:
+            rows = await unchanged(act.connection, [seen], target)
+            if not rows:
                 await load_unit(act.connection, uuid)
                 raise UnitError("the unit was changed meanwhile; try again", conflict=True)
-            await self.apply(act, row, example, target, force=force)
+            await self.apply(act, rows, example, target, force=force)
         return target
 
     async def apply(
-        self, act: Act, row: Row[Any], example: SchemaExample, target: Target, *, force: bool = False
-    ) -> bool:
-        """The same inside the caller's transaction; tells whether the unit was commanded.
+        self, act: Act, rows: Sequence[Row[Any]], example: SchemaExample, target: Target, *, force: bool = False
+    ) -> int:
+        """The same for many units inside the caller's transaction; tells how many were commanded.
 
-        `row` is of `select_units`, read in this transaction.
+        `rows` are of `select_units`, read in this transaction. The number of statements does not depend on theirs.
         """
-        if row.synced_commit != target.commit:
-            pipe = self._context.settings.ff_datapipe_default_last_value_enable
-            await sync_nodes(act, row, example, target.commit, default_pipe=pipe)
-        if row.current_commit_version == target.commit and not force:
-            return False
+        pipe = self._context.settings.ff_datapipe_default_last_value_enable
+        moved = [row for row in rows if row.synced_commit != target.commit]
+        if moved:
+            await sync_nodes(act, moved, example, target.commit, default_pipe=pipe)
         if BackendTopicCommand.UPDATE.topic_name not in example.input_base_topic:
-            return False
-        domain = self._context.settings.domain
-        await queue_command(act, domain, row.uuid, BackendTopicCommand.UPDATE, commit=target.commit)
-        values = {
-            "firmware_update_status": FirmwareUpdateStatus.REQUEST_SENT.value,
-            "firmware_update_error": None,
-            "last_firmware_update_datetime": act.now,
-        }
-        await act.connection.execute(units.update().where(units.c.uuid == row.uuid).values(values))
-        return True
+            return 0
+        commanded = [row.uuid for row in rows if force or row.current_commit_version != target.commit]
+        if commanded:
+            domain = self._context.settings.domain
+            await queue_commands(act, domain, commanded, BackendTopicCommand.UPDATE, commit=target.commit)
+            values = {
+                "firmware_update_status": FirmwareUpdateStatus.REQUEST_SENT.value,
+                "firmware_update_error": None,
+                "last_firmware_update_datetime": act.now,
+            }
+            await act.connection.execute(units.update().where(units.c.uuid.in_(commanded)).values(values))
+        return len(commanded)
 
     async def judge(self, uuid: UUID, commit: str | None) -> None:
         """Compare what a unit reports with its target (protocol/broker.md 6.4).
@@ -186,13 +192,8 @@ class Updates:
 
     async def _command_chunk(self, rows: Sequence[Row[Any]], example: SchemaExample, target: Target) -> int:
         """Command one transaction's worth of units; those that changed meanwhile wait for the next look."""
-        count = 0
         async with self._context.act() as act:
-            for seen in rows:
-                row = await unchanged(act.connection, seen, target)
-                if row is not None:
-                    count += await self.apply(act, row, example, target)
-        return count
+            return await self.apply(act, await unchanged(act.connection, rows, target), example, target)
 
     async def _conclude(self, row: Row[Any], status: FirmwareUpdateStatus, error: str | None) -> None:
         """Write the verdict about the command that was judged, not about one that came meanwhile."""
