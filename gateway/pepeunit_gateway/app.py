@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -9,16 +10,16 @@ from functools import partial
 from typing import Self
 
 import structlog
-from aiohttp import web
 from sqlalchemy import text
 
 from pepeunit_gateway.access.cipher import Cipher
-from pepeunit_gateway.api.listener import bind_api, close_sockets
+from pepeunit_gateway.api.listener import bind_api, close_sockets, serve
 from pepeunit_gateway.api.server import create_app
 from pepeunit_gateway.broker.managed import ManagedBroker, ManagedBrokerConfig
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.local import LocalBus
 from pepeunit_gateway.bus.subscription import Subscription
+from pepeunit_gateway.certificates import ServerCertificate
 from pepeunit_gateway.datapipe.ingest import Ingest, IngestConfig
 from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.errors import CipherError, MqttError, SettingsError
@@ -50,7 +51,7 @@ _ARCHIVE_CACHE_BYTES = 512 * 1024 * 1024
 _PUBLISH_TIMEOUT = 5.0
 _EXPIRY_INTERVAL = 60.0
 _RESEND_INTERVAL = 3600.0
-_HTTP_SHUTDOWN = 1.0
+_CERTIFICATE_INTERVAL = 10.0
 
 
 def utc_now() -> datetime:
@@ -130,6 +131,7 @@ class Gateway:
         """
         self._stack.enter_context(hold_folder(make_folder(self._given)))
         settings = self.settings = prepare_folder(self._given)
+        certificate = _certificate(settings)
         sockets = bind_api(settings.http_host, settings.http_port)
         self._stack.callback(close_sockets, sockets)
         database = Database(database_url(settings))
@@ -153,7 +155,7 @@ class Gateway:
         nodes, queued = context.bus.subscribe(Change.NODE), context.bus.subscribe(Change.OUTBOX)
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
-        await self._serve(context, sockets)
+        await self._serve(context, sockets, None if certificate is None else certificate.context)
         self._stack.push_async_callback(context.archives.close)
         self.previous_domain = keep_addresses(self._given, settings)
         poll = RepositoryPoll(self.registry, settings.repo_poll_interval, context.clock)
@@ -167,15 +169,14 @@ class Gateway:
         # for clients in the field, which miss what is sent while they are offline and never ask
         self._repeat("resend", _RESEND_INTERVAL, partial(self.registry.updates.update_all, again=True))
         self._repeat("expiry", _EXPIRY_INTERVAL, partial(_expire, context, self.registry))
+        if certificate is not None:
+            self._repeat("certificate", _CERTIFICATE_INTERVAL, partial(_renew, certificate, context))
 
-    async def _serve(self, context: Context, sockets: list[socket.socket]) -> None:
+    async def _serve(self, context: Context, sockets: list[socket.socket], tls: ssl.SSLContext | None) -> None:
         pipes = Pipes(self.registry, context.telemetry)
         app = create_app(self.settings, self.registry, pipes, partial(_ready, context, self.broker))
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_HTTP_SHUTDOWN)
-        await runner.setup()
+        runner = await serve(app, sockets, tls)
         self._stack.push_async_callback(runner.cleanup)
-        for sock in sockets:
-            await web.SockSite(runner, sock).start()
 
     async def _publish(self, topic: str, payload: bytes) -> None:
         await self.broker.publish(topic, payload, timeout=_PUBLISH_TIMEOUT)
@@ -235,6 +236,16 @@ async def _ready(context: Context, broker: ManagedBroker) -> None:
 async def _follow_nodes(ingest: Ingest, changed: Subscription) -> None:
     async for news in changed:
         await ingest.refresh(news.uuids)
+
+
+def _certificate(settings: Settings) -> ServerCertificate | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return ServerCertificate(settings.tls_cert, settings.tls_key, utc_now())
+
+
+async def _renew(certificate: ServerCertificate, context: Context) -> None:
+    await asyncio.to_thread(certificate.renew, context.clock())
 
 
 async def _expire(context: Context, registry: Registry) -> None:

@@ -80,7 +80,7 @@ async def _run(settings: Settings) -> None:
 async def _start_block(gateway: Gateway) -> str:
     """Say where everything is and what to do next."""
     settings = gateway.settings
-    here = f"http://{_reachable(settings.http_host)}:{settings.http_port}"
+    here = f"{'http' if settings.tls_cert is None else 'https'}://{_reachable(settings.http_host)}:{settings.http_port}"
     lines = [
         f"Pepeunit {__version__} is running; Ctrl-C stops it",
         f"  API          {here}{settings.api_prefix}",

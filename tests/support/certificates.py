@@ -20,6 +20,12 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
 @dataclass
 class Authority:
     """`pem` is what devices are given as PU_CA_CERT."""
@@ -40,7 +46,7 @@ class Authority:
         )
         self.pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def _builder(self, name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(self, name: str, key: ec.EllipticCurvePrivateKey, days: float = 30) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(_name(name))
@@ -48,28 +54,33 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW - dt.timedelta(days=1))
-            .not_valid_after(NOW + dt.timedelta(days=30))
+            .not_valid_after(NOW + dt.timedelta(days=days))
         )
+
+    def files(self, cert: Path, key: Path, host: str, *, days: float = 30) -> None:
+        """Write the files of PU_TLS_CERT and PU_TLS_KEY, valid for one host name or address."""
+        private, certificate = self._issue(host, days)
+        key.write_bytes(_pem(private))
+        cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + self.pem.encode())
 
     def server(self, directory: Path, host: str) -> ssl.SSLContext:
         """The context of a server whose certificate is valid for one host name or address."""
+        private, certificate = self._issue(host, 30)
+        path = directory / f"{host}.pem"
+        path.write_bytes(_pem(private) + certificate.public_bytes(serialization.Encoding.PEM))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+    def _issue(self, host: str, days: float) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
         key = ec.generate_private_key(ec.SECP256R1())
         try:
             name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(host))
         except ValueError:
             name = x509.DNSName(host)
         certificate = (
-            self._builder(host, key)
+            self._builder(host, key, days)
             .add_extension(x509.SubjectAlternativeName([name]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        path = directory / f"{host}.pem"
-        path.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return key, certificate

@@ -12,13 +12,14 @@ mirrors. `settings` overrides PU_* values by their field names.
 
 import io
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from aiohttp import ClientSession, ClientTimeout
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from pepeunit_gateway.app import Gateway
 from pepeunit_gateway.registry.registry import Registry
@@ -128,11 +129,16 @@ class GatewayUnderTest:
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self.given.http_port}"
+        return f"{'http' if self.given.tls_cert is None else 'https'}://127.0.0.1:{self.given.http_port}"
+
+    def _connector(self) -> TCPConnector:
+        """Over HTTPS the authority at the end of PU_TLS_CERT is trusted."""
+        cert = self.given.tls_cert
+        return TCPConnector(ssl=True if cert is None else ssl.create_default_context(cafile=cert))
 
     async def __aenter__(self) -> Self:
         self.gateway = await self._stack.enter_async_context(Gateway(self.given))
-        session = await self._stack.enter_async_context(ClientSession(timeout=_TIMEOUT))
+        session = await self._stack.enter_async_context(ClientSession(timeout=_TIMEOUT, connector=self._connector()))
         self.nobody = Api(session, self.origin + self.given.api_prefix)
         return self
 

@@ -2,12 +2,17 @@
 
 import errno
 import socket
+import ssl
+
+from aiohttp import web
 
 from pepeunit_gateway.errors import StartError
 
-__all__ = ["bind_api", "close_sockets"]
+__all__ = ["bind_api", "close_sockets", "serve"]
 
 _BACKLOG = 128
+_SHUTDOWN = 1.0
+_KEEP_ALIVE = 75.0
 
 
 def bind_api(host: str, port: int) -> list[socket.socket]:
@@ -38,6 +43,19 @@ def close_sockets(sockets: list[socket.socket]) -> None:
     """Give the port back; those that a server has closed are closed already."""
     for sock in sockets:
         sock.close()
+
+
+async def serve(app: web.Application, sockets: list[socket.socket], tls: ssl.SSLContext | None) -> web.AppRunner:
+    """Serve `app` on the sockets, over TLS where a context is given; `cleanup()` of what is returned ends it."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN, keepalive_timeout=_KEEP_ALIVE)
+    await runner.setup()
+    try:
+        for sock in sockets:
+            await web.SockSite(runner, sock, ssl_context=tls).start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return runner
 
 
 def _listen_message(host: str, port: int, error: OSError) -> str:

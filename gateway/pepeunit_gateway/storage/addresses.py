@@ -35,6 +35,8 @@ def fill_addresses(settings: Settings) -> Settings:
     """Fill PU_DOMAIN, PU_MQTT_HOST and PU_SECURE: set ones win, then kept ones, then derived ones. Writes nothing."""
     kept, chosen = read_kept(_path(settings)), _chosen(settings)
     derived = {} if set(_NAMES) <= kept.keys() | chosen.keys() else _derive(settings)
+    if settings.tls_cert is not None:
+        kept = {**kept, "secure": True}  # the port speaks nothing else
     return settings.model_copy(update={**derived, **kept, **chosen})
 
 
@@ -50,6 +52,8 @@ def keep_addresses(given: Settings, final: Settings) -> str | None:
     values = {name: getattr(final, name) for name in _NAMES}
     if values != kept:
         write_kept(path, values)
+    if kept.get("secure") is False and final.secure:
+        log.warning("settings.address.secure", hint="units made before were told http; they need their env.json anew")
     _compare(final, {name: value for name, value in kept.items() if name not in chosen})
     previous = kept.get("domain")
     return previous if previous and previous != final.domain else None
@@ -68,7 +72,7 @@ def _derive(settings: Settings) -> dict[str, Any]:
     host = local_address() if wildcard else settings.http_host
     if ":" in host:
         raise StartError(f"PU_HTTP_HOST={host}: set PU_DOMAIN and PU_MQTT_HOST to the name that devices use")
-    return {"domain": f"{host}:{settings.http_port}", "mqtt_host": host, "secure": False}
+    return {"domain": f"{host}:{settings.http_port}", "mqtt_host": host, "secure": settings.tls_cert is not None}
 
 
 def _is_ours(host: str) -> bool:
