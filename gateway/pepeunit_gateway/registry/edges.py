@@ -4,12 +4,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Row, exists, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.nodes import require_edge_remover, require_linker
 from pepeunit_gateway.access.rules import require_user
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError, NoAccessError, NotFoundError, UnitNodeError
+from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError, NotFoundError, UnitNodeError
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import Edge, Page, UnitNodeType, from_row
@@ -17,8 +17,8 @@ from pepeunit_gateway.registry.listing import Paging, fetch_page
 from pepeunit_gateway.registry.nodes import load_node
 from pepeunit_gateway.registry.outbox import queue_commands
 from pepeunit_gateway.registry.targets import load_unit, read_examples
-from pepeunit_gateway.registry.visibility import check_sight, visible
-from pepeunit_gateway.storage.tables import permissions, units_nodes, units_nodes_edges
+from pepeunit_gateway.registry.visibility import check_sight, is_permitted, permission_names, visible
+from pepeunit_gateway.storage.tables import units_nodes, units_nodes_edges
 from pepeunit_gateway.topics import BackendTopicCommand
 
 __all__ = ["Edges"]
@@ -38,12 +38,14 @@ class Edges:
         Raises:
             UnitNodeError: wrong types, a full node, or the edge exists (409).
         """
-        user = require_user(agent)
+        require_user(agent)
         sends = await self._understands(input_uuid)
         async with self._context.act() as act:
             output, target = await load_node(act.connection, output_uuid), await load_node(act.connection, input_uuid)
             await check_sight(act.connection, agent, units_nodes, output, acting=True)
-            await _check_input_right(act.connection, agent, target)
+            named = permission_names(agent, units_nodes)
+            permitted = await is_permitted(act.connection, units_nodes, input_uuid, named)
+            user = require_linker(agent, creator_uuid=target.creator_uuid, permitted=permitted)
             _check_types(output, target)
             await _check_room(act, output, units_nodes_edges.c.node_output_uuid)
             await _check_room(act, target, units_nodes_edges.c.node_input_uuid)
@@ -76,7 +78,7 @@ class Edges:
 
     async def delete(self, agent: Agent, uuid: UUID) -> None:
         """Delete an edge: its creator or the creator of either node may (decisions.md 1)."""
-        user = require_user(agent)
+        require_user(agent)
         edge = units_nodes_edges
         found = select(edge).where(edge.c.uuid == uuid)
         async with self._context.database.read() as connection:
@@ -88,8 +90,12 @@ class Edges:
                 raise NotFoundError(f"there is no edge {uuid}")
             output = await load_node(act.connection, row.node_output_uuid)
             target = await load_node(act.connection, row.node_input_uuid)
-            if user not in (row.creator_uuid, output.creator_uuid, target.creator_uuid):
-                raise NoAccessError("only the creator of the edge or of one of its nodes may delete it")
+            require_edge_remover(
+                agent,
+                edge_creator=row.creator_uuid,
+                output_creator=output.creator_uuid,
+                input_creator=target.creator_uuid,
+            )
             await act.connection.execute(edge.delete().where(edge.c.uuid == uuid))
             await self._tell(act, output, target, sends=sends)
 
@@ -114,14 +120,6 @@ class Edges:
             domain = self._context.settings.domain
             await queue_commands(act, domain, [target.unit_uuid], BackendTopicCommand.SCHEMA_UPDATE)
         act.announce(Change.ACCESS, {output.unit_uuid, target.unit_uuid})
-
-
-async def _check_input_right(connection: AsyncConnection, agent: Agent, target: Row[Any]) -> None:
-    if agent.is_user(target.creator_uuid):
-        return
-    row = permissions.c.agent_user_uuid == agent.uuid, permissions.c.resource_unit_node_uuid == target.uuid
-    if (await connection.execute(select(permissions.c.uuid).where(*row))).first() is None:
-        raise NoAccessError("only the Input's creator or a User it was granted to may link it")
 
 
 def _check_types(output: Row[Any], target: Row[Any]) -> None:
