@@ -7,6 +7,8 @@ from tests.support.mqtt import CONNACK, connect_packet
 from tests.support.rest_world import world
 from tests.support.sample_program import make_unit, nodes_of
 
+BOTH_DATABASES = True
+
 
 @pytest.fixture
 async def stage(tmp_path):

@@ -20,6 +20,8 @@ from tests.support.git_server import GitServer
 from tests.support.sample_program import make_repo, make_unit, nodes_of, sample_tree
 from tests.support.statements import InjectedError, fail_write, snapshot
 
+BOTH_DATABASES = True
+
 
 @pytest.fixture
 def server(tmp_path):

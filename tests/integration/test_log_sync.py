@@ -9,6 +9,8 @@ from tests.support.field_unit import FieldUnit, eventually
 from tests.support.rest_world import world
 from tests.support.sample_program import make_unit
 
+BOTH_DATABASES = True
+
 
 async def test_w26_an_answer_that_comes_before_the_old_lines_are_deleted_is_not_deleted_with_them(tmp_path):
     """One slow command of a round holds up all, up to five seconds; a unit answers within milliseconds."""

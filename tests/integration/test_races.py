@@ -22,6 +22,8 @@ from tests.support.git_server import GitServer
 from tests.support.rest_world import MISSING, World, world
 from tests.support.sample_program import SCHEMA_EXAMPLE, make_repo, make_unit, nodes_of, sample_tree
 
+BOTH_DATABASES = True
+
 
 @pytest.fixture
 async def stage(tmp_path):

@@ -11,6 +11,7 @@ from pepeunit_gateway.storage.telemetry import LastValueRow, TelemetryBatch, Win
 from tests.support.rest_world import MISSING, world
 from tests.support.sample_program import make_unit, nodes_of
 
+BOTH_DATABASES = True
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WINDOW = b"""\

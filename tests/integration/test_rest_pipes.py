@@ -15,6 +15,7 @@ from tests.support.mqtt import CONNACK, RawClient, connect_packet, publish_packe
 from tests.support.rest_world import MISSING, world
 from tests.support.sample_program import make_unit, nodes_of
 
+BOTH_DATABASES = True
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NODE = "temperature/pepeunit"

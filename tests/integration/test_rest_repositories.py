@@ -8,6 +8,7 @@ from tests.support.ports import free_port
 from tests.support.rest_world import MISSING, world
 from tests.support.sample_program import make_repo, make_unit, sample_tree
 
+BOTH_DATABASES = True
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

@@ -14,6 +14,7 @@ import pytest_asyncio
 from tests.support.rest_world import MISSING, world
 from tests.support.sample_program import ENV_EXAMPLE, SCHEMA_EXAMPLE, make_repo, make_unit, nodes_of, sample_tree
 
+BOTH_DATABASES = True
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _OWN = (

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from tests.support.gateway import PASSWORD, GatewayUnderTest
 
+BOTH_DATABASES = True
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 

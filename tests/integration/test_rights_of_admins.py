@@ -5,6 +5,8 @@ import pytest
 from tests.support.rest_world import world
 from tests.support.sample_program import make_unit, nodes_of
 
+BOTH_DATABASES = True
+
 
 @pytest.fixture
 async def stage(tmp_path):

@@ -10,6 +10,8 @@ from tests.support.field_unit import FieldUnit, eventually
 from tests.support.rest_world import world
 from tests.support.sample_program import SCHEMA_EXAMPLE, make_unit, nodes_of
 
+BOTH_DATABASES = True
+
 COMMANDS = ("update/pepeunit", "env_update/pepeunit", "schema_update/pepeunit", "log_sync/pepeunit")
 
 
