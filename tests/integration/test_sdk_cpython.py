@@ -188,6 +188,16 @@ async def test_one_denied_topic_is_logged_and_harms_nothing_else_s12(unit, broke
     assert len(broker.connects) == 1
 
 
+async def test_a_message_that_comes_before_the_answer_to_its_subscription_is_handled_s11(unit, broker):
+    seen = asyncio.Queue()
+    unit.on_input("fan/pepeunit")(seen.put)
+    broker.early[node("fan/pepeunit")] = b"retained"
+    async with running(unit), asyncio.timeout(DEADLINE):
+        assert (await seen.get()).text == "retained"
+        await broker.cut()
+        assert (await seen.get()).text == "retained"
+
+
 async def test_a_handler_that_fails_or_hangs_stops_neither_other_inputs_nor_commands_s19(unit, broker):
     seen = asyncio.Queue()
     never = asyncio.Event()

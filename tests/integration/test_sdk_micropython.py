@@ -208,6 +208,16 @@ async def test_many_topics_are_subscribed_in_batches_and_each_denial_counts_for_
         assert len(broker.connects) == 1
 
 
+async def test_a_message_that_comes_before_the_answer_to_its_subscription_is_handled_s11(program, broker):
+    broker.early[FAN] = b"retained"
+    broker.early[command("log_sync")] = b""
+    async with program:
+        await program.prints("fan/pepeunit retained")
+        await program.prints("command log_sync")
+        await broker.cut()
+        await program.prints("fan/pepeunit retained", 2)
+
+
 async def test_messages_of_qos_0_and_empty_payloads_come_too(program, broker):
     async with program:
         await program.prints("now connected")

@@ -43,6 +43,7 @@ class DeviceBroker:
 
     directory: Path
     denied: set[str] = field(default_factory=set)
+    early: dict[str, bytes] = field(default_factory=dict)  # topic: what comes before the answer to its subscription
     silent: bool = False  # nothing of the broker reaches devices any more
     swallow_pubacks: bool = False
     connects: list[Connect] = field(default_factory=list)
@@ -121,10 +122,10 @@ class DeviceBroker:
         self._writers.add(writer)
         try:
             source, upstream = await asyncio.open_connection("127.0.0.1", self._broker_port)
-            denied: dict[bytes, list[bool]] = {}
+            asked: dict[bytes, list[str]] = {}
             tasks = [
-                asyncio.create_task(self._upwards(reader, upstream, denied)),
-                asyncio.create_task(self._downwards(source, writer, denied)),
+                asyncio.create_task(self._upwards(reader, upstream, asked)),
+                asyncio.create_task(self._downwards(source, writer, asked)),
             ]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -136,7 +137,7 @@ class DeviceBroker:
             self._writers.discard(writer)
             writer.close()
 
-    async def _upwards(self, reader, upstream, denied) -> None:
+    async def _upwards(self, reader, upstream, asked) -> None:
         while True:
             head, body = await _packet(reader)
             kind = head >> 4
@@ -145,9 +146,8 @@ class DeviceBroker:
             elif kind == 3:
                 self._published(head, body)
             elif kind == 8:
-                topics = list(_topics(body[2:], 1))
-                self.subscribed.extend(topics)
-                denied[body[:2]] = [topic in self.denied for topic in topics]
+                asked[body[:2]] = list(_topics(body[2:], 1))
+                self.subscribed.extend(asked[body[:2]])
             elif kind == 10:
                 self.unsubscribed.extend(_topics(body[2:], 0))
             self.pings += kind == 12
@@ -156,14 +156,17 @@ class DeviceBroker:
             async with self._changed:
                 self._changed.notify_all()
 
-    async def _downwards(self, source, writer, denied) -> None:
+    async def _downwards(self, source, writer, asked) -> None:
         while True:
             head, body = await _packet(source)
             if self.silent or (self.swallow_pubacks and head >> 4 == 4):
                 continue
-            if head >> 4 == 9 and any(denied.get(body[:2], [])):
-                codes = [0x80 if no else code for no, code in zip(denied[body[:2]], body[2:], strict=True)]
+            if head >> 4 == 9:
+                topics = asked.pop(body[:2])
+                codes = [0x80 if topic in self.denied else code for topic, code in zip(topics, body[2:], strict=True)]
                 body = body[:2] + bytes(codes)
+                for topic in self.early.keys() & topics:
+                    writer.write(_packed(0x30, len(topic.encode()).to_bytes(2) + topic.encode() + self.early[topic]))
             writer.write(_packed(head, body))
 
     def _connect(self, body: bytes) -> bytes:
