@@ -25,7 +25,7 @@ demo: ## the main job on real input: a git push reaches two running units
 	@exec $(VENV_PYTHON) -m tests.demo $(ARGS)
 
 test: ## install what the tests need and run them all (ARGS='-k name' for some)
-	@.ci/setup mosquitto dev micropython
+	@.ci/setup mosquitto postgresql redis dev micropython
 	@exec $(VENV_PYTHON) -m pytest $(ARGS)
 
 check: ## formatting, lint, types, import rules
@@ -38,7 +38,7 @@ format: ## format the sources and apply the safe fixes
 	@$(VENV_PYTHON) -m ruff check --fix-only .
 
 bench: ## the benchmarks, one line per figure (ONLY=name for one)
-	@.ci/setup mosquitto gateway micropython
+	@.ci/setup mosquitto postgresql redis gateway micropython
 	@exec $(VENV_PYTHON) -m tests.benchmarks $(ONLY)
 
 powercut: ## power cuts at every write of an update, on a real littlefs
@@ -46,7 +46,7 @@ powercut: ## power cuts at every write of an update, on a real littlefs
 	@PEPEUNIT_POWERCUT=full exec $(VENV_PYTHON) -m pytest tests/powercut -o timeout=1800 $(ARGS)
 
 fuzz: ## the property tests with many more examples
-	@.ci/setup mosquitto dev micropython
+	@.ci/setup mosquitto postgresql redis dev micropython
 	@PU_TEST_EXAMPLES=$${PU_TEST_EXAMPLES:-5000} exec $(VENV_PYTHON) -m pytest tests/property -o timeout=1800 $(ARGS)
 
 lock: ## resolve the dependencies anew and write the lock files

@@ -1,4 +1,4 @@
-"""`.ci/packages` and `.ci/setup mosquitto` against a made-up Debian: no test touches the machine's own packages."""
+"""`.ci/packages` and the Debian parts of `.ci/setup` against a made-up Debian: the machine itself is not touched."""
 
 import os
 import shutil
@@ -48,6 +48,7 @@ class Debian:
             "PATH": str(self.folder / "bin"),
             "SBIN_PATH": str(self.folder / "sbin"),
             "POLICY_RC_D": str(self.policy),
+            "POSTGRESQL_LIB": str(self.folder / "postgresql"),
             "APT_LISTS": str(self.folder / "lists"),
             "CALLS": str(self.folder / "calls"),
             **more,
@@ -86,14 +87,22 @@ def test_services_may_not_start_while_packages_are_installed(debian: Debian) -> 
     assert not debian.policy.exists()
 
 
-def test_the_new_service_is_disabled_for_the_next_boot(debian: Debian) -> None:
-    debian.packages("mosquitto")
-    assert any(call.startswith("systemctl") and call.endswith("disable mosquitto") for call in debian.calls)
+@pytest.mark.parametrize("package", ["mosquitto", "postgresql", "redis-server"])
+def test_the_new_service_is_disabled_for_the_next_boot(debian: Debian, package: str) -> None:
+    debian.packages(package)
+    assert any(call.startswith("systemctl") and call.endswith(f"disable {package}") for call in debian.calls)
 
 
-def test_a_service_that_was_there_before_stays_as_it_is(debian: Debian) -> None:
+def test_the_services_of_several_packages_are_all_disabled(debian: Debian) -> None:
+    debian.packages("redis-server", "python3-venv", "postgresql")
+    disabled = [call.rpartition(" ")[2] for call in debian.calls if call.startswith("systemctl")]
+    assert disabled == ["redis-server", "postgresql"]
+
+
+@pytest.mark.parametrize("package", ["mosquitto", "postgresql", "redis-server"])
+def test_a_service_that_was_there_before_stays_as_it_is(debian: Debian, package: str) -> None:
     debian.tool("dpkg-query", "#!/bin/bash\necho installed\n")
-    debian.packages("mosquitto")
+    debian.packages(package)
     assert not any(call.startswith("systemctl") for call in debian.calls)
 
 
@@ -174,9 +183,23 @@ def test_sudo_without_a_password_is_used(debian: Debian) -> None:
     assert any(" install " in call for call in debian.calls)
 
 
-def test_a_mosquitto_that_is_there_is_left_alone(debian: Debian) -> None:
-    debian.tool("mosquitto", "#!/bin/bash\n")
-    done = debian.setup("mosquitto")
+@pytest.mark.parametrize(("part", "package"), [("postgresql", "postgresql"), ("redis", "redis-server")])
+def test_a_server_that_is_missing_is_installed(debian: Debian, part: str, package: str) -> None:
+    done = debian.setup(part)
+    assert done.returncode == 0, done.stderr
+    assert [call for call in debian.calls if call.endswith(f" {package}; policy: exit 101")]
+
+
+@pytest.mark.parametrize(
+    ("part", "program"),
+    [("mosquitto", "bin/mosquitto"), ("redis", "bin/redis-server"), ("postgresql", "postgresql/15/bin/initdb")],
+)
+def test_a_server_that_is_there_is_left_alone(debian: Debian, part: str, program: str) -> None:
+    path = debian.folder / program
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/bash\n")
+    path.chmod(0o755)
+    done = debian.setup(part)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert debian.calls == []
