@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.gateway import Api
 from tests.support.git_server import GitServer, WorkTree
 
-__all__ = ["ENV_EXAMPLE", "SCHEMA_EXAMPLE", "make_repo", "make_unit", "nodes_of", "sample_tree"]
+__all__ = ["ENV_EXAMPLE", "SCHEMA_EXAMPLE", "make_repo", "make_unit", "nodes_of", "sample_tree", "write_sample"]
 
 ENV_EXAMPLE = {"SPEED": 3, "PLACE": "hall"}
 SCHEMA_EXAMPLE = {
@@ -18,13 +18,18 @@ SCHEMA_EXAMPLE = {
 }
 
 
-def sample_tree(server: GitServer, folder: Path, name: str = "sample") -> WorkTree:
-    """Commit and serve the program."""
-    tree = WorkTree.create(folder / name, bare=server.bare(name))
+def write_sample(tree: WorkTree) -> None:
+    """Commit the program."""
     tree.write("main.py", "print('hello')\n")
     tree.write("env_example.json", json.dumps(ENV_EXAMPLE))
     tree.write("schema_example.json", json.dumps(SCHEMA_EXAMPLE))
     tree.commit("first")
+
+
+def sample_tree(server: GitServer, folder: Path, name: str = "sample") -> WorkTree:
+    """Commit and serve the program."""
+    tree = WorkTree.create(folder / name, bare=server.bare(name))
+    write_sample(tree)
     tree.push()
     return tree
 

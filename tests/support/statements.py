@@ -1,7 +1,8 @@
 """Make the k-th SQL statement of an act fail: before it runs, or after. What was there before must be there then."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import event, select
@@ -56,11 +57,12 @@ def fail_write(database: Database, number: int, *, after: bool) -> Iterator[Stat
         yield counter
 
 
-async def snapshot(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every row of every table, sorted."""
-    tables = metadata.sorted_tables
+async def snapshot(database: Database, without: Mapping[str, str] = MappingProxyType({})) -> dict[str, list[Any]]:
+    """Return every row of every table, sorted; of a table named in `without` all but that column."""
+    found = {}
     async with database.read() as connection:
-        return {
-            table.name: sorted((tuple(row) for row in (await connection.execute(select(table))).all()), key=repr)
-            for table in tables
-        }
+        for table in metadata.sorted_tables:
+            columns = [column for column in table.c if column.name != without.get(table.name)]
+            rows = (await connection.execute(select(*columns))).all()
+            found[table.name] = sorted((tuple(row) for row in rows), key=repr)
+    return found

@@ -113,8 +113,8 @@ class MirrorCache:
         self._published.pop(registry, None)
 
     def registries(self) -> set[UUID]:
-        """Return the registries that have a mirror."""
-        found = (parse_uuid(folder.stem) for folder in self._root.glob("*.git"))
+        """Return the registries that have a mirror or something left of one."""
+        found = (parse_uuid(entry.name.partition(".")[0]) for entry in self._root.glob("*.*"))
         return {uuid for uuid in found if uuid}
 
     async def size(self, registry: UUID) -> int:

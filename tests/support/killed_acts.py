@@ -1,0 +1,104 @@
+"""The world in which acts are killed, and the acts. Ids go from one process to the next as text."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
+from pepeunit_gateway.registry.entities import GitPlatform
+from pepeunit_gateway.registry.nodes import NodeFilter
+from pepeunit_gateway.registry.registry import Registry
+from pepeunit_gateway.registry.repos import NewRepo
+from pepeunit_gateway.registry.repositories import NewRepository
+from pepeunit_gateway.registry.units import NewUnit
+from pepeunit_gateway.storage.tables import unit_logs, window_entry
+from tests.support.gateway import PASSWORD
+from tests.support.git_server import WorkTree
+from tests.support.sample_program import write_sample
+
+__all__ = ["ACTS", "make_world"]
+
+World = dict[str, str]
+
+
+def _user(world: World, name: str) -> Agent:
+    return Agent(AgentType.USER, UUID(world[name]), UserRole.USER)
+
+
+def _unit(repo: UUID, name: str) -> NewUnit:
+    return NewUnit(repo, VisibilityLevel.PUBLIC, name, is_auto_update_from_repo_unit=True)
+
+
+async def _repository(registry: Registry, agent: Agent, folder: Path, name: str) -> UUID:
+    bare = folder / f"{name}.git"
+    tree = WorkTree.create(folder / name, bare=bare)
+    write_sample(tree)
+    tree.git("init", "--quiet", "--bare", str(bare))
+    tree.push()
+    made = await registry.repositories.create(
+        agent, NewRepository(GitPlatform.GIT, bare.as_uri(), is_public_repository=True)
+    )
+    assert made.sync_error is None, made.sync_error
+    return made.uuid
+
+
+async def _telemetry(registry: Registry, unit: UUID, node: UUID) -> None:
+    now = registry.context.clock()
+    later = now + timedelta(days=1)
+    window = {"unit_node_uuid": node, "state": "1", "state_type": "Number", "size": 1}
+    line = {"level": "Info", "unit_uuid": unit, "text": "a line"}
+    times = {"create_datetime": now, "expiration_datetime": later}
+    async with registry.context.database.write() as connection:
+        await connection.execute(window_entry.insert(), [{**window, **times} for _ in range(3)])
+        await connection.execute(unit_logs.insert(), [{**line, **times, "uuid": uuid4()} for _ in range(3)])
+
+
+async def make_world(registry: Registry, git: Path) -> World:
+    """Alice has a repository, a Repo and two linked units with telemetry, and a repository that nothing uses."""
+    root = await registry.users.create_admin("root-admin", PASSWORD)
+    admin = Agent(AgentType.USER, root.uuid, UserRole.ADMIN)
+    world = {name: str((await registry.users.register(admin, name, PASSWORD)).uuid) for name in ("alice", "bobby")}
+    alice = _user(world, "alice")
+    repository = await _repository(registry, alice, git, "sample")
+    world["spare"] = str(await _repository(registry, alice, git, "spare"))
+    new = NewRepo(repository, "main", VisibilityLevel.PUBLIC, "sample-repo", False, is_only_tag_update=False)  # noqa: FBT003 - is_compilable_repo, by position
+    world["repo"] = str((await registry.repos.create(alice, new)).uuid)
+    for name in ("first", "second"):
+        unit = await registry.units.create(alice, _unit(UUID(world["repo"]), f"{name}-unit"))
+        world[name] = str(unit.uuid)
+        page = await registry.nodes.page(alice, NodeFilter(unit_uuid=unit.uuid))
+        world |= {f"{name} {node.topic_name}": str(node.uuid) for node in page.items}
+        await _telemetry(registry, unit.uuid, UUID(world[f"{name} temperature/pepeunit"]))
+    world["edge"] = str((await _link(registry, world, "first", "second")).uuid)
+    return world
+
+
+async def _link(registry: Registry, world: World, source: str, target: str):
+    output, target_input = world[f"{source} temperature/pepeunit"], world[f"{target} set_fan/pepeunit"]
+    return await registry.edges.create(_user(world, "alice"), UUID(output), UUID(target_input))
+
+
+async def create_unit(registry: Registry, world: World) -> None:
+    await registry.units.create(_user(world, "alice"), _unit(UUID(world["repo"]), "third-unit"))
+
+
+async def create_edge(registry: Registry, world: World) -> None:
+    await _link(registry, world, "second", "first")
+
+
+async def delete_edge(registry: Registry, world: World) -> None:
+    await registry.edges.delete(_user(world, "alice"), UUID(world["edge"]))
+
+
+async def delete_unit(registry: Registry, world: World) -> None:
+    await registry.units.delete(_user(world, "alice"), UUID(world["first"]))
+
+
+async def delete_repository(registry: Registry, world: World) -> None:
+    await registry.repositories.delete(_user(world, "alice"), UUID(world["spare"]))
+
+
+ACTS: dict[str, Callable[[Registry, World], Awaitable[None]]] = {
+    act.__name__: act for act in (create_unit, create_edge, delete_edge, delete_unit, delete_repository)
+}
