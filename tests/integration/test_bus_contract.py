@@ -7,14 +7,25 @@ import pytest
 
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.local import LocalBus
+from pepeunit_gateway.bus.port import MAX_VALUE
+from pepeunit_gateway.bus.redis import RedisBus
 from pepeunit_gateway.bus.subscription import News
+from tests.support.redis import RedisServer
 
 TTL = 30.0
 
 
-@pytest.fixture(params=["local"])
-async def bus():
-    bus = LocalBus()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["local", "redis", "unix"])
+async def bus(request, server):
+    server.flush()
+    urls = {"redis": server.url, "unix": server.socket_url}
+    bus = LocalBus() if request.param == "local" else RedisBus(urls[request.param])
     await bus.start()
     yield bus
     await bus.stop()
@@ -98,6 +109,21 @@ async def test_the_cache_keeps_bytes_until_they_are_forgotten(bus):
     assert await bus.recall("other") == b""
     await bus.forget("key")
     assert await bus.recall("key") is None
+
+
+async def test_a_value_that_is_too_large_is_not_kept_nor_is_the_one_before(bus):
+    await bus.keep("key", b"small", TTL)
+    await bus.keep("key", bytes(MAX_VALUE + 1), TTL)
+    assert await bus.recall("key") is None
+    await bus.keep("key", bytes(MAX_VALUE), TTL)
+    assert await bus.recall("key") == bytes(MAX_VALUE)
+
+
+async def test_a_reader_of_own_changes_sees_them_and_is_never_told_to_look_at_everything(bus):
+    subscription, a = bus.subscribe(Change.NODE, own=True), uuid4()
+    bus.look_again()
+    bus.publish(Change.NODE, [a])
+    assert await news(subscription) == News(frozenset({a}))
 
 
 async def test_a_cached_value_is_gone_after_its_life_time(bus):

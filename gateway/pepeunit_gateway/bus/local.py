@@ -7,7 +7,7 @@ from uuid import UUID
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.keys import bounded_key
 from pepeunit_gateway.bus.memory import Clock, MemoryCache, MemoryCounters, MemoryLeases
-from pepeunit_gateway.bus.port import Count, Lease
+from pepeunit_gateway.bus.port import MAX_VALUE, Count, Lease
 from pepeunit_gateway.bus.subscription import Readers, Subscription
 
 __all__ = ["LocalBus"]
@@ -62,7 +62,10 @@ class LocalBus:
 
     async def keep(self, key: str, value: bytes, ttl: float) -> None:
         """See `Bus.keep`."""
-        self._cache.set(bounded_key(key), value, ttl)
+        if len(value) > MAX_VALUE:
+            self._cache.delete(bounded_key(key))
+        else:
+            self._cache.set(bounded_key(key), value, ttl)
 
     async def forget(self, key: str) -> None:
         """See `Bus.forget`."""

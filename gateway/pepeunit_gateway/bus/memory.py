@@ -111,7 +111,7 @@ class MemoryCounters:
     def __len__(self) -> int:
         return len(self._spans)
 
-    def increment(self, key: str, ttl: float) -> Count:
+    def increment(self, key: str, ttl: float, by: int = 1) -> Count:
         """See `Bus.increment`."""
         now = self.clock()
         span = self._spans.get(key)
@@ -119,7 +119,7 @@ class MemoryCounters:
             if span is None and len(self._spans) >= self.max_counters:
                 self._make_room(now)
             span = self._spans[key] = _Span(0, now + ttl)
-        span.count += 1
+        span.count += by
         return Count(span.count, span.until - now)
 
     def peek(self, key: str) -> Count | None:

@@ -13,7 +13,10 @@ from uuid import UUID
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.subscription import Subscription
 
-__all__ = ["Bus", "Count", "Lease"]
+__all__ = ["MAX_VALUE", "Bus", "Count", "Lease"]
+
+MAX_VALUE = 1024 * 1024
+"""Bytes; the cache keeps no larger value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Bus(Protocol):
         """Return what `keep` kept, or None; a value may be gone at any time."""
 
     async def keep(self, key: str, value: bytes, ttl: float) -> None:
-        """Keep `value` for at most `ttl` seconds."""
+        """Keep `value` for at most `ttl` seconds; one over `MAX_VALUE` bytes is not kept."""
 
     async def forget(self, key: str) -> None:
         """Forget a value; if Redis is away, it is forgotten when it is back."""
