@@ -4,15 +4,12 @@ Source: protocol/entities.md 1.1-1.9, decisions.md 14 and 25; W31 (unique in the
 Columns marked "ours" do not exist in the contract.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -20,15 +17,16 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    TypeDecorator,
     UniqueConstraint,
     Uuid,
     func,
     text,
 )
 
+from pepeunit_gateway.storage.times import UtcDateTime
+
 __all__ = [
-    "UtcDateTime",
+    "act_counter",
     "aggregation_entry",
     "audit",
     "dashboard_panels",
@@ -53,25 +51,6 @@ __all__ = [
 ]
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """`timestamp` without zone in the database, aware UTC in the program (decisions.md 14)."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        del dialect
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime reached the database; pass aware UTC")
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        del dialect
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -94,8 +73,10 @@ def _updated() -> Column[Any]:
     return Column("last_update_datetime", UtcDateTime, nullable=False)
 
 
-def _reference(name: str, target: str, *, nullable: bool = True, ondelete: str = "CASCADE") -> Column[Any]:
-    return Column(name, Uuid, ForeignKey(f"{target}.uuid", ondelete=ondelete), nullable=nullable, index=True)
+def _reference(
+    name: str, target: str, *, nullable: bool = True, ondelete: str = "CASCADE", index: bool = True
+) -> Column[Any]:
+    return Column(name, Uuid, ForeignKey(f"{target}.uuid", ondelete=ondelete), nullable=nullable, index=index)
 
 
 users = Table(
@@ -172,6 +153,8 @@ units = Table(
     _reference("repo_uuid", "repos"),
     Column("token_generation", Integer, nullable=False, server_default=text("0")),  # ours, decisions.md 3
     Column("synced_commit", String),  # ours: the commit whose schema the nodes follow (W23)
+    Index(None, "create_datetime"),  # the order of lists
+    Index(None, "uuid", "visibility_level", "creator_uuid"),  # counts what an agent sees
 )
 
 units_nodes = Table(
@@ -193,6 +176,10 @@ units_nodes = Table(
     _reference("creator_uuid", "users"),
     Column("unit_uuid", Uuid, ForeignKey("units.uuid", ondelete="CASCADE")),  # the unique index below starts with it
     UniqueConstraint("unit_uuid", "type", "topic_name"),
+    Index(None, "create_datetime"),  # the order of lists
+    Index(
+        None, "unit_uuid", "visibility_level", "creator_uuid", "uuid"
+    ),  # tells whether an agent sees a node of a unit
 )
 
 units_nodes_edges = Table(
@@ -215,8 +202,10 @@ permissions = Table(
     _reference("agent_unit_uuid", "units"),
     Column("resource_type", String, nullable=False),
     _reference("resource_repo_uuid", "repos"),
-    _reference("resource_unit_uuid", "units"),
-    _reference("resource_unit_node_uuid", "units_nodes"),
+    _reference("resource_unit_uuid", "units", index=False),
+    _reference("resource_unit_node_uuid", "units_nodes", index=False),
+    Index(None, "resource_unit_uuid", "agent_user_uuid"),  # tells whether a user sees a unit
+    Index(None, "resource_unit_node_uuid", "agent_user_uuid"),
 )
 Index(
     "uq_permissions_agent_resource",
@@ -392,4 +381,11 @@ telemetry_removals = Table(
     metadata,
     Column("owner_uuid", Uuid, primary_key=True),
     Column("owner_type", String, nullable=False),  # Unit or UnitNode
+)
+
+act_counter = Table(  # ours: one row that every act changes, so that what was counted before it is known to be old
+    "act_counter",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("acts", BigInteger, nullable=False),
 )

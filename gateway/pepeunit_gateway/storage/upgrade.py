@@ -17,10 +17,10 @@ from pepeunit_gateway.storage.database import Database
 
 __all__ = ["SCHEMA_REVISION", "upgrade"]
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 """The revision this program works with; a test holds it equal to Alembic's head."""
 
-_KNOWN_REVISIONS = ("0001", "0002", "0003")
+_KNOWN_REVISIONS = ("0001", "0002", "0003", "0004")
 
 log = structlog.get_logger(__name__)
 

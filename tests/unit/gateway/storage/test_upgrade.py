@@ -137,21 +137,21 @@ async def _become_older(database, monkeypatch):
     await upgrade(database)
     async with database.write() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    monkeypatch.setattr(module, "_KNOWN_REVISIONS", ("0000", "0001", "0002", "0003"))
+    monkeypatch.setattr(module, "_KNOWN_REVISIONS", ("0000", "0001", "0002", "0003", "0004"))
 
 
 async def test_an_older_database_is_backed_up_before_anything_is_done_to_it(database, monkeypatch):
     await _become_older(database, monkeypatch)
     with pytest.raises(CommandError, match="0000"):  # Alembic, which knows of no such revision, comes afterwards
         await upgrade(database)
-    with closing(sqlite3.connect(f"{database.url.database}.before-0003")) as copy:
+    with closing(sqlite3.connect(f"{database.url.database}.before-0004")) as copy:
         assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0000",)]
 
 
 @pytest.fixture
 def no_room_for_a_backup(tmp_path):
     """A folder where the copy would go."""
-    (tmp_path / "x.sqlite3.before-0003").mkdir()
+    (tmp_path / "x.sqlite3.before-0004").mkdir()
 
 
 @pytest.mark.usefixtures("no_room_for_a_backup")
