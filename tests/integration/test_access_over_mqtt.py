@@ -97,6 +97,47 @@ async def test_a_value_set_over_rest_reaches_the_unit(stage):
     assert await first.next_message() == (target, b"on")
 
 
+def granted(unit, node):
+    return {"agent_uuid": unit, "agent_type": "Unit", "resource_uuid": node, "resource_type": "UnitNode"}
+
+
+async def test_w5_a_permission_on_an_output_lets_a_unit_receive_it_for_as_long_as_it_holds(stage):
+    first, second = await pair(stage)
+    topic = first.topic("output_topic", "temperature/pepeunit")
+    node = (await nodes_of(stage.alice, first.api.uuid))["temperature/pepeunit"]["uuid"]
+    assert await second.subscribe(topic) == [False]
+    await stage.alice.made("/permission", granted(second.api.uuid, node))
+
+    async def heard():
+        return await second.subscribe(topic)
+
+    await eventually(heard, [True], limit=1.0)
+    await first.publish(topic, b"21.5")
+    assert await second.next_message() == (topic, b"21.5")
+    holder = {"agent_uuid": second.api.uuid, "resource_uuid": node}
+    assert (await stage.alice.delete("/permission/x", params=holder)).status == 204
+    await second.client.expect_end()  # a lost right to receive ends the session
+
+
+async def test_w5_a_permission_on_an_input_counts_where_it_is_rewritable_and_ends_with_its_revocation(stage):
+    first, second = await pair(stage)
+    target = second.topic("input_topic", "set_fan/pepeunit")
+    node = (await nodes_of(stage.alice, second.api.uuid))["set_fan/pepeunit"]["uuid"]
+    assert (await stage.alice.patch(f"/unit_nodes/{node}", {"is_rewritable_input": True})).status == 200
+    assert await second.subscribe(target) == [True]
+
+    async def heard():
+        await first.publish(target, b"on")
+        return not await second.hears_nothing()
+
+    assert await heard() is False
+    await stage.alice.made("/permission", granted(first.api.uuid, node))
+    await eventually(heard, expected=True, limit=1.0)
+    holder = {"agent_uuid": first.api.uuid, "resource_uuid": node}
+    assert (await stage.alice.delete("/permission/x", params=holder)).status == 204
+    await eventually(heard, expected=False, limit=1.0)
+
+
 async def test_w5_a_deleted_unit_is_cut_off_and_stays_out(stage):
     first, _ = await pair(stage)
     assert (await stage.alice.delete(f"/units/{first.api.uuid}")).status == 204

@@ -9,6 +9,7 @@ from pepeunit_gateway.api import (
     audit,
     data_pipes,
     edges,
+    permissions,
     repos,
     repository_registry,
     unit_files,
@@ -38,6 +39,7 @@ TABLES: tuple[RouteTable, ...] = (
     unit_nodes.routes,
     edges.routes,
     data_pipes.routes,
+    permissions.routes,
     audit.routes,
 )
 """Every declared route of the API."""

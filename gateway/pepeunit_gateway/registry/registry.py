@@ -6,6 +6,7 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.edges import Edges
 from pepeunit_gateway.registry.nodes import Nodes, Publish
 from pepeunit_gateway.registry.outbox import Outbox
+from pepeunit_gateway.registry.permissions import Permissions
 from pepeunit_gateway.registry.repos import Repos
 from pepeunit_gateway.registry.repositories import Repositories
 from pepeunit_gateway.registry.unit_files import UnitFiles
@@ -31,4 +32,5 @@ class Registry:
         self.unit_files = UnitFiles(context, self.updates)
         self.nodes = Nodes(context, publish)
         self.edges = Edges(context)
+        self.permissions = Permissions(context)
         self.outbox = Outbox(context)
