@@ -10,6 +10,7 @@ from pepeunit_gateway.bus.local import LocalBus
 from pepeunit_gateway.bus.port import MAX_VALUE
 from pepeunit_gateway.bus.redis import RedisBus
 from pepeunit_gateway.bus.subscription import News
+from tests.support.polling import until
 from tests.support.redis import RedisServer
 
 TTL = 30.0
@@ -34,14 +35,6 @@ async def bus(request, server):
 async def news(subscription):
     async with asyncio.timeout(10):
         return await anext(subscription)
-
-
-async def until(read, is_good):
-    """Await `read()` again and again until its answer is good; return that answer."""
-    async with asyncio.timeout(10):
-        while not is_good(answer := await read()):  # noqa: ASYNC110 - a life time ends by itself, there is no event
-            await asyncio.sleep(0.01)
-    return answer
 
 
 async def test_a_subscriber_sees_what_is_published_after_it_subscribed(bus):

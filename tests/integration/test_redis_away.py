@@ -13,7 +13,7 @@ from pepeunit_gateway.bus.redis import RedisAwayError, RedisBus
 from pepeunit_gateway.bus.subscription import News
 from pepeunit_gateway.errors import SettingsError
 from tests.support.certificates import Authority
-from tests.support.field_unit import eventually
+from tests.support.polling import until
 from tests.support.ports import free_port
 from tests.support.redis import RedisServer
 
@@ -334,7 +334,7 @@ async def test_what_waits_is_bounded_and_too_much_of_it_becomes_everything(empty
             await one.forget(str(number))
         empty_server.thaw()
         await back(one)
-        await eventually(lambda: stream_length(empty_server), 1)
+        await until(lambda: stream_length(empty_server), lambda length: length == 1)
         assert await two.recall(other) is None
     async with Redis.from_url(empty_server.url) as client:
         entries = await client.xrange(STREAM)
