@@ -55,7 +55,7 @@ def _databases_of_one_test(database_kind):  # noqa: ARG001 - only the order coun
 
 @pytest.fixture
 async def database(tmp_path):
-    """An empty database with every table, of the current kind."""
+    """An empty database with every table, of the current kind, for tests that have an event loop each."""
     async with open_database(tmp_path) as opened:
         yield opened
 

@@ -44,6 +44,13 @@ def _utc(value: datetime) -> datetime:
         raise ValueError("the time is outside the years 1 to 9999") from None
 
 
+def _without_nul(value: Any) -> Any:
+    texts = value if isinstance(value, list) else (value,)
+    if any(isinstance(text, str) and "\0" in text for text in texts):
+        raise ValueError("the text holds the character NUL, which not every database can keep")
+    return value
+
+
 UtcTime = Annotated[datetime, AfterValidator(_utc)]
 """An aware UTC time; without an offset it is taken as UTC."""
 
@@ -53,16 +60,28 @@ class QueryModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
+    @field_validator("*")
+    @classmethod
+    def _holds_no_nul(cls, value: Any) -> Any:
+        return _without_nul(value)
+
 
 class BodyModel(BaseModel):
     """A JSON body, read strictly: `"true"` is no boolean. `model_fields_set` tells absent from null (W37).
 
-    `examples` are bodies for the document, by a line on each.
+    `examples` are bodies for the document, by a line on each. `sealed` are the fields whose texts are encrypted before
+    they are stored and may hold any character; in others there is no NUL.
     """
 
     examples: ClassVar[Mapping[str, Mapping[str, object]]] = MappingProxyType({})
+    sealed: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True, defer_build=True)
+
+    @field_validator("*")
+    @classmethod
+    def _holds_no_nul(cls, value: Any, info: ValidationInfo) -> Any:
+        return value if info.field_name in cls.sealed else _without_nul(value)
 
 
 class ChangeModel(BodyModel):

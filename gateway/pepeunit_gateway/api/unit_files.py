@@ -75,6 +75,7 @@ class EnvBody(BodyModel):
 
 class StateStorageBody(BodyModel):
     examples: ClassVar = {"Any text": {"state": '{"boots": 12}'}, "Forget it": {"state": ""}}
+    sealed: ClassVar[frozenset[str]] = frozenset({"state"})
 
     state: str = Field(description="an empty text clears", repr=False)
 

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.errors import ValidationError
+from pepeunit_gateway.storage.search import contains
 
 __all__ = ["DEFAULT_LIMIT", "FIRST_PAGE", "OrderBy", "Paging", "fetch_page", "ordered", "search"]
 
@@ -41,7 +42,7 @@ def search(text: str | None, *columns: ColumnElement[Any]) -> list[ColumnElement
     words = (text or "").split()
     if len(text or "") > _SEARCH_CHARACTERS or len(words) > _SEARCH_WORDS:
         raise ValidationError(f"search_string may have {_SEARCH_CHARACTERS} characters and {_SEARCH_WORDS} words")
-    return [or_(*(column.icontains(word, autoescape=True) for column in columns)) for word in words]
+    return [or_(*(contains(column, word) for column in columns)) for word in words]
 
 
 def ordered(column: ColumnElement[Any], order: OrderBy) -> ColumnElement[Any]:

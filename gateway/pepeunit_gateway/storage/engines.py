@@ -10,6 +10,7 @@ PostgreSQL: readers see one snapshot (REPEATABLE READ, read only). A statement t
 transaction that was left open, end with an error instead of holding up others.
 """
 
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import event
@@ -17,10 +18,15 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-__all__ = ["POSTGRESQL", "SQLITE", "postgresql_engine", "sqlite_engine"]
+from pepeunit_gateway.storage.search import LOWER, lower
+
+__all__ = ["POSTGRESQL", "SINGLE", "SQLITE", "postgresql_engine", "sqlite_engine"]
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
+
+SINGLE = MappingProxyType({"isolation_level": "AUTOCOMMIT", "begin_nothing": True})
+"""The options of a connection whose statements stand alone."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -56,10 +62,12 @@ def sqlite_engine(url: URL, *, begin: str, pool_size: int, busy_timeout: float) 
         for pragma in (*_PRAGMAS, f"PRAGMA busy_timeout={round(busy_timeout * 1000)}"):
             cursor.execute(pragma)
         cursor.close()
+        connection.create_function(LOWER, 1, lower, deterministic=True)
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begun(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        if not connection.get_execution_options().get("begin_nothing"):
+            connection.exec_driver_sql(begin)
 
     return engine
 

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Executable, Row, Select, String, Table, bi
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.search import contains
 from pepeunit_gateway.storage.tables import (
     aggregation_entry,
     n_last_entry,
@@ -192,7 +193,7 @@ class TelemetryStore:
             table.unit_node_uuid == node, table.expiration_datetime > now
         )
         if wanted.search:
-            query = query.where(table.state.icontains(wanted.search, autoescape=True))
+            query = query.where(contains(table.state, wanted.search))
         if wanted.start is not None:
             query = query.where(table.create_datetime >= wanted.start)
         if wanted.end is not None:

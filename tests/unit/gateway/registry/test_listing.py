@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import column
+from sqlalchemy.dialects.sqlite import dialect
 
 from pepeunit_gateway.errors import ValidationError
 from pepeunit_gateway.registry.listing import search
@@ -9,14 +10,15 @@ from pepeunit_gateway.registry.listing import search
 
 def test_every_word_is_a_condition_and_wildcards_mean_themselves():
     (first, second) = search("50%  _x", column("name"), column("url"))
-    assert [str(c.compile(compile_kwargs={"literal_binds": True})) for c in (first, second)] == [
+    shown = [str(c.compile(dialect=dialect(), compile_kwargs={"literal_binds": True})) for c in (first, second)]
+    assert shown == [
         (
-            "(lower(name) LIKE '%' || lower('50/%') || '%' ESCAPE '/') OR "
-            "(lower(url) LIKE '%' || lower('50/%') || '%' ESCAPE '/')"
+            "(pepeunit_lower(name) LIKE '%' || '50/%' || '%' ESCAPE '/') OR "
+            "(pepeunit_lower(url) LIKE '%' || '50/%' || '%' ESCAPE '/')"
         ),
         (
-            "(lower(name) LIKE '%' || lower('/_x') || '%' ESCAPE '/') OR "
-            "(lower(url) LIKE '%' || lower('/_x') || '%' ESCAPE '/')"
+            "(pepeunit_lower(name) LIKE '%' || '/_x' || '%' ESCAPE '/') OR "
+            "(pepeunit_lower(url) LIKE '%' || '/_x' || '%' ESCAPE '/')"
         ),
     ]
 

@@ -8,14 +8,17 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+# sorted by bytes, as on SQLite, and not by the language that the server was set up with
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
         "named_tokens",
         sa.Column("uuid", sa.Uuid(), nullable=False),
         sa.Column("user_uuid", sa.Uuid(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("scope", TEXT, nullable=False),
         sa.Column("create_datetime", sa.DateTime(), nullable=False),
         sa.Column("expiration_datetime", sa.DateTime()),
         sa.ForeignKeyConstraint(
@@ -28,16 +31,16 @@ def upgrade() -> None:
         "audit",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("create_datetime", sa.DateTime(), nullable=False),
-        sa.Column("action", sa.String(), nullable=False),
-        sa.Column("actor_type", sa.String(), nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("actor_type", TEXT, nullable=False),
         sa.Column("actor_uuid", sa.Uuid()),
-        sa.Column("actor_name", sa.String()),
-        sa.Column("subject_type", sa.String()),
+        sa.Column("actor_name", TEXT),
+        sa.Column("subject_type", TEXT),
         sa.Column("subject_uuid", sa.Uuid()),
-        sa.Column("subject_name", sa.String()),
-        sa.Column("address", sa.String()),
-        sa.Column("request_id", sa.String()),
-        sa.Column("details", sa.String()),
+        sa.Column("subject_name", TEXT),
+        sa.Column("address", TEXT),
+        sa.Column("request_id", TEXT),
+        sa.Column("details", TEXT),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     for column in ("create_datetime", "action", "actor_uuid", "subject_uuid"):
@@ -45,9 +48,9 @@ def upgrade() -> None:
     op.create_table(
         "idempotency_keys",
         sa.Column("user_uuid", sa.Uuid(), nullable=False),
-        sa.Column("key", sa.String(), nullable=False),
-        sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("answer", sa.String(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("answer", TEXT, nullable=False),
         sa.Column("create_datetime", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_uuid"], ["users.uuid"], name=op.f("fk_idempotency_keys_user_uuid"), ondelete="CASCADE"
@@ -57,7 +60,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_idempotency_keys_create_datetime"), "idempotency_keys", ["create_datetime"], unique=False)
     op.create_table(
         "leases",
-        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
