@@ -31,6 +31,7 @@ from pepeunit_gateway.jobs.periodic import keep_running, run_periodically
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.device_login import DeviceLogin
+from pepeunit_gateway.registry.idempotency import forget_old_keys
 from pepeunit_gateway.registry.outbox import Command
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.removals import remove_queued
@@ -253,3 +254,4 @@ async def _expire(context: Context, registry: Registry) -> None:
     await remove_queued(context)
     await registry.updates.expire_requests()
     await registry.audit.expire()
+    await forget_old_keys(context)

@@ -82,6 +82,14 @@ ACTS: dict[str, Act] = {
     "create a unit": lambda s: s.registry.units.create(
         s.agent, NewUnit(_uuid(s, "repo"), VisibilityLevel.PUBLIC, "third", is_auto_update_from_repo_unit=True)
     ),
+    "create a batch of units": lambda s: s.registry.units.create_batch(
+        s.agent,
+        [
+            NewUnit(_uuid(s, "repo"), VisibilityLevel.PUBLIC, name, is_auto_update_from_repo_unit=True)
+            for name in ("fourth", "fifth")
+        ],
+        "one-key",
+    ),
     "create an edge": lambda s: s.registry.edges.create(s.agent, _uuid(s, "output"), _uuid(s, "input")),
     "change a node": lambda s: s.registry.nodes.edit(
         s.agent, _uuid(s, "input"), NodeChange(is_rewritable_input=True, max_connections=3)

@@ -55,14 +55,16 @@ def _text(value):
 
 def _request(document, path, operation, chance, uuids):
     """Make one request; a third of the values is junk."""
-    params = []
+    params, headers = [], {}
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "path":
             value = chance.choice([*uuids, "junk", "%00"])
             path = path.replace(f"{{{parameter['name']}}}", value)
+        elif parameter["in"] == "header":
+            headers[parameter["name"]] = f"key-{chance.random()}"
         elif parameter["required"] or chance.random() < 0.4:
             params.append((parameter["name"], _text(_value(parameter["schema"], chance))))
-    options = {"params": params}
+    options = {"params": params, "headers": headers}
     content = operation.get("requestBody", {}).get("content", {})
     if "multipart/form-data" in content:
         form = FormData()

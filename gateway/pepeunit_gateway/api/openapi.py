@@ -13,6 +13,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from pepeunit_gateway.api.guide import about_api, about_token
 from pepeunit_gateway.api.keys import TOKEN_HEADER
+from pepeunit_gateway.api.request_headers import RequestHeader
 from pepeunit_gateway.api.routing import Download, Endpoint, Media, Sample, Token
 from pepeunit_gateway.api.statuses import DESCRIPTIONS, failures, shared_failures
 
@@ -77,6 +78,10 @@ def _parameters(endpoint: Endpoint, components: dict[str, Any]) -> list[dict[str
     for name, kind in endpoint.path_params.items():
         schema = {"type": "string", "format": "uuid"} if kind is UUID else {"type": "string"}
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
+    for needed in endpoint.needs.values():
+        if issubclass(needed, RequestHeader):
+            header = {"name": needed.name, "in": "header", "required": True, "schema": dict(needed.schema)}
+            found.append({**header, "description": needed.about})
     if endpoint.query is not None:
         query: dict[str, Any] = endpoint.query[1].model_json_schema(ref_template=_REF)
         _add(query.pop("$defs", {}), components)

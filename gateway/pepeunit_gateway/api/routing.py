@@ -12,7 +12,7 @@ What a parameter is, is read from its annotation:
     QueryModel subclass       the query string
     BodyModel subclass        the JSON body
     Upload                    the multipart field of that name
-    anything else             taken from the provider of that type (Agent, Registry, ...)
+    anything else             taken from the provider of that type (Agent, Registry, IdempotencyKey, ...)
 
 and what is answered from the return annotation: `None` is 204, `Download` bytes or a stream, everything else JSON.
 """

@@ -23,6 +23,7 @@ from pepeunit_gateway.api.keys import PIPES, PROXIES, REGISTRY, SETTINGS, TOKEN_
 from pepeunit_gateway.api.models import MAX_PAGE_KEY
 from pepeunit_gateway.api.pages import Readiness, add_pages
 from pepeunit_gateway.api.proxies import ClientAddress, Proxies
+from pepeunit_gateway.api.request_headers import IdempotencyKey
 from pepeunit_gateway.api.routing import RouteTable
 from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.registry.registry import Registry
@@ -73,7 +74,7 @@ def assemble(
         app,
         tables,
         prefix=settings.api_prefix,
-        providers={ClientAddress: _client, **providers},
+        providers={ClientAddress: _client, IdempotencyKey: IdempotencyKey.read, **providers},
         context={MAX_PAGE_KEY: settings.max_pagination_size},
     )
     add_pages(app, settings, endpoints, readiness)

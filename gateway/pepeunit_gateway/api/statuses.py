@@ -5,7 +5,7 @@ They follow from an endpoint's signature:
     401, 403    it looks at the token
     404         its path names an entity
     400         it has a body, which may be cut; 408 and 413 too
-    422         it has a uuid in its path, a query or a body
+    422         it has a uuid in its path, a header, a query or a body
     500, 503    always
     and what its declaration adds (`errors=`), e.g. 409 for a name that is taken, 405 for a part that is off, 429
 
@@ -21,6 +21,7 @@ from pydantic import ValidationError as PydanticError
 
 from pepeunit_gateway.api.failures import RequestError, busy_error, fault_detail, invalid_input
 from pepeunit_gateway.api.models import BodyModel, PageQuery, QueryModel
+from pepeunit_gateway.api.request_headers import RequestHeader
 from pepeunit_gateway.api.routing import DEFAULT_MAX_BODY, Endpoint, Token
 from pepeunit_gateway.errors import ApiError, NoAccessError, NotFoundError, UnauthorizedError, ValidationError
 
@@ -140,6 +141,9 @@ def _wrong_input(endpoint: Endpoint) -> Iterator[object]:
             TypeAdapter(UUID).validate_strings("kitchen")
         except PydanticError as error:
             yield invalid_input(error, "path", name).detail
+    for needed in endpoint.needs.values():
+        if issubclass(needed, RequestHeader):
+            yield needed.refusal().detail
     if endpoint.query is not None:
         yield from _wrong_query(endpoint.query[1])
     if endpoint.body is not None:

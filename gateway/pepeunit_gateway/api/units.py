@@ -7,14 +7,16 @@ from pydantic import Field
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.api.models import BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
+from pepeunit_gateway.api.request_headers import IdempotencyKey
 from pepeunit_gateway.api.routing import RouteTable, Token
 from pepeunit_gateway.api.unit_nodes import UnitNodeRead
 from pepeunit_gateway.errors import NoAccessError, NotFoundError, UnitError
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus, UnitNodeType
 from pepeunit_gateway.registry.listing import OrderBy
 from pepeunit_gateway.registry.registry import Registry
+from pepeunit_gateway.registry.unit_creation import MAX_BATCH, NewUnit
 from pepeunit_gateway.registry.unit_filters import UnitFilter
-from pepeunit_gateway.registry.units import NewUnit, UnitChange
+from pepeunit_gateway.registry.units import UnitChange
 
 __all__ = ["routes"]
 
@@ -86,6 +88,24 @@ class NewUnitBody(BodyModel):
     repo_commit: str | None = Field(None, description="needed where the unit does not follow its Repo")
 
 
+class NewUnitsBody(BodyModel):
+    examples: ClassVar = {
+        "Two units of one Repo": {
+            "units": [
+                {
+                    "repo_uuid": "2f3c8d6e-7b1a-4f5e-8c9d-0a1b2c3d4e5f",
+                    "visibility_level": "Public",
+                    "name": name,
+                    "is_auto_update_from_repo_unit": True,
+                }
+                for name in ("kitchen", "hall")
+            ]
+        }
+    }
+
+    units: list[NewUnitBody] = Field(min_length=1, max_length=MAX_BATCH)
+
+
 class UnitChangeBody(ChangeModel):
     """Null clears target_firmware_platform, repo_branch and repo_commit."""
 
@@ -139,6 +159,28 @@ class UnitQuery(PageQuery):
 async def create_unit(registry: Registry, agent: Agent, body: NewUnitBody) -> UnitRead:
     """Create a unit of a Repo that you may see, with its nodes."""
     return UnitRead.model_validate(await registry.units.create(agent, NewUnit(**dict(body))))
+
+
+@routes.post(
+    "/batch",
+    token=Token.REQUIRED,
+    status=201,
+    errors=(
+        NoAccessError("units[1]: you may not see this entity"),
+        NotFoundError("units[0]: there is no Repo 2f3c8d6e-7b1a-4f5e-8c9d-0a1b2c3d4e5f"),
+        UnitError("units[0]: the name kitchen is taken", conflict=True),
+        UnitError("this Idempotency-Key belongs to another request; send a new key", conflict=True),
+        UnitError("units[1]: a unit that does not follow its Repo needs repo_branch and repo_commit"),
+    ),
+)
+async def create_units(registry: Registry, agent: Agent, key: IdempotencyKey, body: NewUnitsBody) -> UnitList:
+    """Create up to a hundred units, all or none.
+
+    Sent again with the same key within a day, the request creates nothing and is answered as the first time. Errors
+    tell the number of the unit that they are about, from 0.
+    """
+    made = await registry.units.create_batch(agent, [NewUnit(**dict(unit)) for unit in body.units], key.value)
+    return UnitList(count=len(made), units=[UnitRead.model_validate(unit) for unit in made])
 
 
 @routes.get("/{uuid}", token=Token.OPTIONAL)

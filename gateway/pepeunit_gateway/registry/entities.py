@@ -1,5 +1,6 @@
 """The entities as frozen values: their fields are the read views of protocol/entities.md 1.1-1.7."""
 
+import json
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -32,6 +33,7 @@ __all__ = [
     "Version",
     "Versions",
     "from_row",
+    "to_unit",
 ]
 
 T = TypeVar("T")
@@ -243,3 +245,9 @@ def from_row(entity: type[E], row: Row[Any], **more: Any) -> E:
         if kind and value is not None:
             values[name] = kind(value)
     return entity(**values, **more)
+
+
+def to_unit(row: Row[Any], nodes: list[UnitNode] | None = None) -> Unit:
+    """Make the read view of a row of `units`."""
+    state = UnitState(**json.loads(row.unit_state_dict)) if row.unit_state_dict else None
+    return from_row(Unit, row, unit_state=state, unit_nodes=nodes or [])

@@ -19,7 +19,7 @@ from pepeunit_gateway.registry.visibility import insert_permissions
 from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
 from pepeunit_gateway.topics import is_platform_topic
 
-__all__ = ["insert_nodes", "linked_units", "sync_nodes"]
+__all__ = ["insert_nodes", "linked_units", "node_keys", "sync_nodes"]
 
 _NodeKey = tuple[UUID, str, str]
 """A unit, `Input` or `Output`, and the name: what is unique about a node."""
@@ -59,26 +59,19 @@ async def sync_nodes(
     mine = units_nodes.c.unit_uuid.in_(uuids)
     query = select(units_nodes.c.uuid, units_nodes.c.unit_uuid, units_nodes.c.type, units_nodes.c.topic_name)
     found = (await act.connection.execute(query.where(mine))).all()
-    wanted = set(_keys(uuids, example))
+    wanted = set(node_keys(uuids, example))
     gone = [node for node in found if (node.unit_uuid, node.type, node.topic_name) not in wanted]
     if gone:
         await _delete_nodes(act, mine & _unnamed(example), [node.uuid for node in gone])
     new = wanted - {(node.unit_uuid, node.type, node.topic_name) for node in found}
-    await insert_nodes(act, rows, [key for key in _keys(uuids, example) if key in new], default_pipe=default_pipe)
+    await insert_nodes(act, rows, [key for key in node_keys(uuids, example) if key in new], default_pipe=default_pipe)
     await act.connection.execute(units.update().where(units.c.uuid.in_(uuids)).values(synced_commit=commit))
     act.announce(Change.ACCESS, {*(node.unit_uuid for node in gone), *(unit for unit, _, _ in new)})
 
 
-async def insert_nodes(
-    act: Act,
-    rows: Iterable[Row[Any]],
-    new: Iterable[_NodeKey] | SchemaExample,
-    *,
-    default_pipe: bool,
-) -> None:
-    """Insert nodes of units, all that `new` names if it is an example, with their permissions; see `sync_nodes`."""
+async def insert_nodes(act: Act, rows: Iterable[Row[Any]], keys: Iterable[_NodeKey], *, default_pipe: bool) -> None:
+    """Insert nodes of the units in `rows`, with their permissions; see `sync_nodes`."""
     by_uuid = {row.uuid: row for row in rows}
-    keys = _keys(by_uuid, new) if isinstance(new, SchemaExample) else new
     nodes = [_node(act, by_uuid[unit], kind, name, default_pipe=default_pipe) for unit, kind, name in keys]
     if nodes:
         await act.connection.execute(units_nodes.insert(), nodes)
@@ -86,7 +79,8 @@ async def insert_nodes(
         act.announce(Change.NODE, [node["uuid"] for node in nodes])
 
 
-def _keys(uuids: Iterable[UUID], example: SchemaExample) -> list[_NodeKey]:
+def node_keys(uuids: Iterable[UUID], example: SchemaExample) -> list[_NodeKey]:
+    """Return the nodes that each of these units has at a commit with this example."""
     names = dict.fromkeys(
         [(UnitNodeType.INPUT.value, name) for name in example.input_topic]
         + [(UnitNodeType.OUTPUT.value, name) for name in example.output_topic]

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pepeunit_gateway.errors import NotFoundError
+from pepeunit_gateway.errors import NotFoundError, UnitError
 from pepeunit_gateway.firmware.env import parse_env_example
 from pepeunit_gateway.firmware.jsonfile import JSON
 from pepeunit_gateway.firmware.mirrors import MirrorCache
@@ -15,7 +15,16 @@ from pepeunit_gateway.firmware.schema import SchemaExample, parse_schema_example
 from pepeunit_gateway.firmware.versions import RepoRule, Target, UnitRule, resolve
 from pepeunit_gateway.storage.tables import repos, units
 
-__all__ = ["load_unit", "read_examples", "repo_rule", "select_units", "target_of", "unchanged", "unit_rule"]
+__all__ = [
+    "check_unit_rule",
+    "load_unit",
+    "read_examples",
+    "repo_rule",
+    "select_units",
+    "target_of",
+    "unchanged",
+    "unit_rule",
+]
 
 _REPO_COLUMNS = (
     repos.c.repository_registry_uuid,
@@ -94,6 +103,18 @@ def unit_rule(values: Mapping[Any, Any]) -> UnitRule:
         branch=values["repo_branch"],
         commit=values["repo_commit"],
     )
+
+
+def check_unit_rule(rule: UnitRule, platform: str | None, *, is_compilable: bool) -> None:
+    """Refuse a unit that could have no version; `platform` is its target_firmware_platform, the rest is of its Repo.
+
+    Raises:
+        UnitError: branch or commit are missing, or there is a platform without anything compiled for it.
+    """
+    if not rule.is_auto_update and not (rule.branch and rule.commit):
+        raise UnitError("a unit that does not follow its Repo needs repo_branch and repo_commit")
+    if platform is not None and not is_compilable:
+        raise UnitError("target_firmware_platform is for units of compilable Repos only")
 
 
 async def target_of(mirrors: MirrorCache, row: Row[Any]) -> Target:

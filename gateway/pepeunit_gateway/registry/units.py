@@ -1,48 +1,36 @@
-"""Units: creating, reading, changing, deleting. Source: protocol/entities.md 1.4, protocol/rest.md 2.6, W7 and W28."""
+"""Units: reading, changing, deleting; how they are made stands in unit_creation.py.
 
-import base64
-import json
-import os
+Source: protocol/entities.md 1.4, protocol/rest.md 2.6, W28.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.access.rules import check_child_visibility, require_creator, require_user
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.errors import NotFoundError, UnitError
+from pepeunit_gateway.errors import UnitError
 from pepeunit_gateway.firmware.versions import UnitRule, resolve
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
-from pepeunit_gateway.registry.entities import Page, Unit, UnitNode, UnitState, from_row
+from pepeunit_gateway.registry.entities import Page, Unit, UnitNode, from_row, to_unit
 from pepeunit_gateway.registry.listing import fetch_page
 from pepeunit_gateway.registry.naming import check_name
-from pepeunit_gateway.registry.node_sync import linked_units, sync_nodes
+from pepeunit_gateway.registry.node_sync import linked_units
 from pepeunit_gateway.registry.removals import queue_removals, remove_queued
-from pepeunit_gateway.registry.targets import load_unit, read_examples, repo_rule, unit_rule
+from pepeunit_gateway.registry.targets import check_unit_rule, load_unit, read_examples, repo_rule, unit_rule
+from pepeunit_gateway.registry.unit_creation import NewUnit, UnitCreation
 from pepeunit_gateway.registry.unit_filters import UnitFilter, nodes_query, units_query
 from pepeunit_gateway.registry.updates import Updates
-from pepeunit_gateway.registry.visibility import check_sight, insert_permissions, visible
-from pepeunit_gateway.storage.tables import repos, units, units_nodes
+from pepeunit_gateway.registry.visibility import check_sight, visible
+from pepeunit_gateway.storage.tables import units, units_nodes
 
-__all__ = ["NewUnit", "UnitChange", "Units", "to_unit"]
-
-
-@dataclass(frozen=True, slots=True)
-class NewUnit:
-    """Branch and commit are needed where the unit does not follow its Repo."""
-
-    repo_uuid: UUID
-    visibility_level: VisibilityLevel
-    name: str
-    is_auto_update_from_repo_unit: bool
-    target_firmware_platform: str | None = None
-    repo_branch: str | None = None
-    repo_commit: str | None = None
+__all__ = ["NewUnit", "UnitChange", "Units"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +51,15 @@ class Units:
     def __init__(self, context: Context, updates: Updates) -> None:
         self._context = context
         self._updates = updates
+        self._creation = UnitCreation(context)
 
     async def create(self, agent: Agent, new: NewUnit) -> Unit:
-        """Create a unit with its nodes and permissions, or nothing (W28).
+        """Create a unit; see `UnitCreation`."""
+        return await self._creation.create(agent, new)
 
-        Raises:
-            NoAccessError: the caller may not see the Repo (W7).
-            GitRepoError, CustomJSONDecodeError: the target version is missing or its example files are broken.
-        """
-        user = require_user(agent)
-        check_name(new.name, "the name", UnitError)
-        async with self._context.database.read() as connection:
-            repo = await _checked_repo(connection, agent, new)
-        rule = UnitRule(new.is_auto_update_from_repo_unit, new.repo_branch, new.repo_commit)
-        mirrors, registry = self._context.mirrors, repo.repository_registry_uuid
-        target = await resolve(mirrors, registry, repo_rule(repo), rule)
-        example, _ = await read_examples(mirrors, registry, target.commit)
-        uuid = uuid4()
-        async with self._context.act() as act:
-            await _checked_repo(act.connection, agent, new)  # git took its time; the Repo may have changed meanwhile
-            with unique(UnitError(f"the name {new.name} is taken", conflict=True)):
-                await act.connection.execute(units.insert().values(self._columns(act, uuid, user, new)))
-            await insert_permissions(act.connection, _permissions(uuid, user, new.repo_uuid))
-            row = await load_unit(act.connection, uuid)
-            pipe = self._context.settings.ff_datapipe_default_last_value_enable
-            await sync_nodes(act, [row], example, target.commit, default_pipe=pipe)
-        return to_unit(row)
+    async def create_batch(self, agent: Agent, news: Sequence[NewUnit], key: str) -> list[Unit]:
+        """Create up to a hundred units at once; see `UnitCreation`."""
+        return await self._creation.create_batch(agent, news, key)
 
     async def get(self, agent: Agent, uuid: UUID) -> Unit:
         """Return the public fields of one unit."""
@@ -152,28 +123,6 @@ class Units:
             act.announce(Change.NODE, nodes)
         await remove_queued(self._context)
 
-    def _columns(self, act: Act, uuid: UUID, user: UUID, new: NewUnit) -> dict[str, Any]:
-        keys = {"PU_SECRET_KEY": _random_key(), "PU_ENCRYPT_KEY": _random_key()}
-        return {
-            "uuid": uuid,
-            "visibility_level": new.visibility_level.value,
-            "name": new.name,
-            "create_datetime": act.now,
-            "last_update_datetime": act.now,
-            "is_auto_update_from_repo_unit": new.is_auto_update_from_repo_unit,
-            "target_firmware_platform": new.target_firmware_platform,
-            "repo_branch": new.repo_branch,
-            "repo_commit": new.repo_commit,
-            "cipher_env_dict": self._context.cipher.encrypt(json.dumps(keys)),
-            "creator_uuid": user,
-            "repo_uuid": new.repo_uuid,
-            "token_generation": 0,
-        }
-
-
-def _random_key() -> str:
-    return base64.b64encode(os.urandom(32)).decode()
-
 
 def _changed(change: UnitChange) -> dict[str, Any]:
     values = sent(
@@ -191,46 +140,14 @@ def _changed(change: UnitChange) -> dict[str, Any]:
     return values
 
 
-async def _checked_repo(connection: AsyncConnection, agent: Agent, new: NewUnit) -> Row[Any]:
-    """Return the Repo of a new unit if the caller sees it and the unit fits it (W7)."""
-    query = select(repos).where(repos.c.uuid == new.repo_uuid)
-    repo: Row[Any] | None = (await connection.execute(query)).one_or_none()
-    if repo is None:
-        raise NotFoundError(f"there is no Repo {new.repo_uuid}")
-    await check_sight(connection, agent, repos, repo, acting=True)
-    check_child_visibility(VisibilityLevel(repo.visibility_level), new.visibility_level)
-    rule = UnitRule(new.is_auto_update_from_repo_unit, new.repo_branch, new.repo_commit)
-    _check_rule(rule, new.target_firmware_platform, is_compilable=repo.is_compilable_repo)
-    return repo
-
-
 def _checked_rule(agent: Agent, row: Row[Any], values: dict[str, Any]) -> UnitRule:
     """Return the unit's version rule after the change if the caller may make it and it fits the Repo."""
     require_creator(agent, row.creator_uuid)
     merged = {**row._mapping, **values}  # noqa: SLF001 - SQLAlchemy's documented access to the columns
     check_child_visibility(VisibilityLevel(row.repo_visibility_level), VisibilityLevel(merged["visibility_level"]))
     rule = unit_rule(merged)
-    _check_rule(rule, merged["target_firmware_platform"], is_compilable=row.is_compilable_repo)
+    check_unit_rule(rule, merged["target_firmware_platform"], is_compilable=row.is_compilable_repo)
     return rule
-
-
-def _check_rule(rule: UnitRule, platform: str | None, *, is_compilable: bool) -> None:
-    if not rule.is_auto_update and not (rule.branch and rule.commit):
-        raise UnitError("a unit that does not follow its Repo needs repo_branch and repo_commit")
-    if platform is not None and not is_compilable:
-        raise UnitError("target_firmware_platform is for units of compilable Repos only")
-
-
-def _permissions(uuid: UUID, user: UUID, repo: UUID) -> list[dict[str, Any]]:
-    blank = {"agent_user_uuid": None, "agent_unit_uuid": None, "resource_repo_uuid": None, "resource_unit_uuid": None}
-    return [
-        {**blank, "uuid": uuid4(), "agent_type": kind, holder: agent, "resource_type": resource_type, column: resource}
-        for kind, holder, agent, resource_type, column, resource in (
-            ("User", "agent_user_uuid", user, "Unit", "resource_unit_uuid", uuid),
-            ("Unit", "agent_unit_uuid", uuid, "Repo", "resource_repo_uuid", repo),
-            ("Unit", "agent_unit_uuid", uuid, "Unit", "resource_unit_uuid", uuid),
-        )
-    ]
 
 
 async def _tighten_nodes(act: Act, unit: UUID, level: VisibilityLevel) -> None:
@@ -246,9 +163,3 @@ async def _tighten_nodes(act: Act, unit: UUID, level: VisibilityLevel) -> None:
             .where(units_nodes.c.unit_uuid == unit, units_nodes.c.visibility_level.in_(more_open))
             .values(visibility_level=level.value, last_update_datetime=act.now)
         )
-
-
-def to_unit(row: Row[Any], nodes: list[UnitNode] | None = None) -> Unit:
-    """Make the read view of a row of `units`."""
-    state = UnitState(**json.loads(row.unit_state_dict)) if row.unit_state_dict else None
-    return from_row(Unit, row, unit_state=state, unit_nodes=nodes or [])

@@ -36,7 +36,8 @@ def test_every_route_of_the_contract_is_there(document):
         ("PATCH", "/repository_registry/update_local_repository/{uuid}"),
         ("POST", "/repos"), ("GET", "/repos/{uuid}"), ("GET", "/repos"), ("GET", "/repos/versions/{uuid}"),
         ("PATCH", "/repos/{uuid}"), ("PATCH", "/repos/update_units_firmware/{uuid}"), ("DELETE", "/repos/{uuid}"),
-        ("POST", "/units"), ("GET", "/units/{uuid}"), ("GET", "/units"), ("PATCH", "/units/{uuid}"),
+        ("POST", "/units"), ("POST", "/units/batch"),
+        ("GET", "/units/{uuid}"), ("GET", "/units"), ("PATCH", "/units/{uuid}"),
         ("DELETE", "/units/{uuid}"), ("GET", "/units/env/{uuid}"), ("PATCH", "/units/env/{uuid}"),
         ("DELETE", "/units/env/{uuid}"), ("GET", "/units/get_target_version/{uuid}"),
         ("GET", "/units/get_current_schema/{uuid}"), ("GET", "/units/firmware/zip/{uuid}"),
@@ -97,3 +98,12 @@ def test_every_heading_has_a_line(document):
 
 def test_logging_in_asks_for_no_token(document):
     assert "security" not in document["paths"]["/users/auth"]["post"]
+
+
+def test_a_header_that_a_route_needs_is_documented(document):
+    operation = document["paths"]["/units/batch"]["post"]
+    assert [(p["name"], p["in"], p["required"]) for p in operation["parameters"]] == [
+        ("Idempotency-Key", "header", True)
+    ]
+    examples = responses(document, operation)["422"]["content"]["application/json"]["examples"].values()
+    assert any("send the header Idempotency-Key" in str(example["value"]) for example in examples)
