@@ -88,6 +88,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_w6_neither_errors_nor_logs_tell_the_token(repository, fault, caplog):
+    """W12 too."""
     repository.server.fault = fault
     with capture_logs() as logs, pytest.raises(RepositoryRegistryError) as caught:
         await repository.sync()

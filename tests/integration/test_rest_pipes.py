@@ -10,7 +10,8 @@ import pytest_asyncio
 import yaml
 from aiohttp import FormData
 
-from pepeunit_gateway.storage.telemetry import TelemetryBatch, WindowRow
+from pepeunit_gateway.storage.telemetry import TelemetryBatch, WindowFilter, WindowRow
+from tests.support.field_unit import FieldUnit, eventually
 from tests.support.mqtt import CONNACK, RawClient, connect_packet, publish_packet
 from tests.support.rest_world import MISSING, world
 from tests.support.sample_program import make_unit, nodes_of
@@ -204,6 +205,7 @@ ACCESS = {
 
 @pytest.mark.parametrize(("caller", "statuses"), ACCESS.items(), ids=str)
 async def test_everybody_reaches_what_is_theirs(here, caller, statuses):
+    """W8."""
     name = "set_fan/pepeunit" if caller == "unit that feeds it" else NODE
     uuid, node = await new_node(here, name, visibility_level="Private")
     other, others = await new_node(here, "set_fan/pepeunit" if name == NODE else NODE)
@@ -232,6 +234,26 @@ async def test_deleting_takes_the_rows_of_this_node_only(here):
     await store(here, other, "y")
     assert (await here.alice.delete(f"/unit_nodes/delete_data_pipe_data/{node['uuid']}")).status == 204
     assert [(await values(here.alice, each)).body["count"] for each in (node, other)] == [0, 1]
+
+
+async def test_w35_a_new_unit_is_stored_at_once_and_no_row_outlives_it(here):
+    """W35: the pipe heard of new nodes at its next look, a minute later, and rows of deleted ones stayed."""
+    uuid, node = await new_node(here)
+    unit = await FieldUnit.connect(here.gateway, here.alice, uuid)
+    await unit.publish(unit.topic("output_topic", NODE), b"21.5")
+
+    async def state():
+        return (await here.alice.get(f"/unit_nodes/{node['uuid']}")).body["state"]
+
+    await eventually(state, "21.5")
+    await store(here, node, "x", "y")
+    assert (await here.alice.delete(f"/units/{uuid}")).status == 204
+
+    async def left():
+        telemetry = here.gateway.registry.context.telemetry
+        return (await telemetry.read_window(UUID(node["uuid"]), WindowFilter(), datetime.now(UTC)))[0]
+
+    await eventually(left, 0)
 
 
 async def test_an_unknown_node_is_404(here):

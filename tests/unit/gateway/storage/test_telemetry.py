@@ -1,9 +1,11 @@
 """The telemetry store against real databases."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError
 
 from pepeunit_gateway.storage import telemetry
@@ -165,12 +167,23 @@ async def test_logs_are_read_by_level_and_page(store):
 
 
 async def test_expired_rows_are_deleted_in_bounded_steps(database, store, monkeypatch):
-    """W54."""
+    """W54: each step is a transaction of its own, so that the ingest waits for none of them for long."""
     monkeypatch.setattr(telemetry, "_DELETE_ROWS", 2)
+    steps = []
+
+    def note(_c: object, cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("DELETE FROM window_entry"):
+            steps.append(cursor.rowcount)
+
     node, unit = uuid4(), uuid4()
     windows = [window(node, str(n), NOW - HOUR) for n in range(5)] + [window(node, "new")]
     await store.write_batch(TelemetryBatch(windows=windows, logs=[line(unit, "a", NOW - HOUR), line(unit, "b")]))
-    assert await store.expire(NOW) == Expired(windows=5, logs=1)
+    event.listen(Engine, "after_cursor_execute", note)
+    try:
+        assert await store.expire(NOW) == Expired(windows=5, logs=1)
+    finally:
+        event.remove(Engine, "after_cursor_execute", note)
+    assert steps == [2, 2, 1]
     assert [row["state"] for row in await rows_of(database, window_entry)] == ["new"]
     assert await store.expire(NOW) == Expired(0, 0)
 
