@@ -20,11 +20,13 @@ from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.local import LocalBus
 from pepeunit_gateway.bus.subscription import Subscription
 from pepeunit_gateway.certificates import ServerCertificate
+from pepeunit_gateway.datapipe.counters import IngestCounters
 from pepeunit_gateway.datapipe.ingest import Ingest, IngestConfig
 from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.errors import CipherError, MqttError, SettingsError
 from pepeunit_gateway.firmware.archives import ArchiveCache
 from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.instruments import make_instruments
 from pepeunit_gateway.jobs.access_follower import follow_access, follow_removals, renew_grants
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.periodic import keep_running, run_periodically
@@ -156,7 +158,7 @@ class Gateway:
         nodes, queued = context.bus.subscribe(Change.NODE), context.bus.subscribe(Change.OUTBOX)
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
-        await self._serve(context, sockets, None if certificate is None else certificate.context)
+        await self._serve(context, ingest.counters, sockets, None if certificate is None else certificate.context)
         self._stack.push_async_callback(context.archives.close)
         self.previous_domain = keep_addresses(self._given, settings)
         poll = RepositoryPoll(self.registry, settings.repo_poll_interval, context.clock)
@@ -173,9 +175,12 @@ class Gateway:
         if certificate is not None:
             self._repeat("certificate", _CERTIFICATE_INTERVAL, partial(_renew, certificate, context))
 
-    async def _serve(self, context: Context, sockets: list[socket.socket], tls: ssl.SSLContext | None) -> None:
+    async def _serve(
+        self, context: Context, counters: IngestCounters, sockets: list[socket.socket], tls: ssl.SSLContext | None
+    ) -> None:
         pipes = Pipes(self.registry, context.telemetry)
-        app = create_app(self.settings, self.registry, pipes, partial(_ready, context, self.broker))
+        instruments = make_instruments(context.database, self.broker, counters)
+        app = create_app(self.settings, self.registry, pipes, partial(_ready, context, self.broker), instruments)
         runner = await serve(app, sockets, tls)
         self._stack.push_async_callback(runner.cleanup)
 

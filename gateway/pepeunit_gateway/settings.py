@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     domain: Annotated[str, AfterValidator(check_domain)] = ""
     secure: bool | None = None
     app_prefix: str = Field("/pepeunit", pattern=r"^(/[A-Za-z0-9_.-]+)*$")
-    api_v1_prefix: str = Field("/api/v1", pattern=r"^(/[A-Za-z0-9_.-]+)*$")
+    api_v1_prefix: str = Field("/api/v1", pattern=r"^(/[A-Za-z0-9_.-]+)+$")  # empty, two /metrics would be one path
 
     # Secrets
     secret_key: SecretStr = SecretStr("")

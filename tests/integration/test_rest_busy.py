@@ -43,7 +43,7 @@ def _app(database):
         async with database.write() as connection:
             await connection.execute(text("DELETE FROM nowhere"))
 
-    return assemble(Settings(domain="localhost", app_prefix="", api_v1_prefix=""), [table], {}, _ready)
+    return assemble(Settings(domain="localhost", app_prefix="", api_v1_prefix="/v1"), [table], {}, _ready)
 
 
 @pytest.fixture
@@ -61,21 +61,21 @@ async def test_a_lock_of_another_process_is_503_with_retry_after_and_one_line_in
         with closing(sqlite3.connect(database.url.database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with structlog.testing.capture_logs() as events:
-                async with client.post("/rows") as answer:
+                async with client.post("/v1/rows") as answer:
                     assert (answer.status, await answer.json()) == (503, {"detail": DETAIL})
                     assert answer.headers["Retry-After"] == "5"
-            async with client.get("/rows") as answer:
+            async with client.get("/v1/rows") as answer:
                 assert (answer.status, await answer.json()) == (200, 0)
             other.execute("ROLLBACK")
-        async with client.post("/rows") as answer:
+        async with client.post("/v1/rows") as answer:
             assert answer.status == 204
     (event,) = events
-    assert (event["event"], event["log_level"], event["path"]) == ("api.database.busy", "warning", "/rows")
+    assert (event["event"], event["log_level"], event["path"]) == ("api.database.busy", "warning", "/v1/rows")
     assert "exc_info" not in event
     assert caplog.text == ""
 
 
 async def test_another_fault_of_the_database_stays_500(database):
-    async with served(_app(database)) as client, client.delete("/rows") as answer:
+    async with served(_app(database)) as client, client.delete("/v1/rows") as answer:
         assert answer.status == 500
         assert "Retry-After" not in answer.headers

@@ -7,7 +7,7 @@
     a busy database         503: others held it for as long as we wait; one line in the log
     anything else           logged once with the request's id, 500 with that id
 
-Every answer carries X-Request-ID; 429 and 503 carry Retry-After, 401 WWW-Authenticate.
+429 and 503 carry Retry-After, 401 WWW-Authenticate.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,25 +20,21 @@ from pydantic import ValidationError as PydanticError
 from pydantic_core import to_json
 from sqlalchemy.exc import SQLAlchemyError
 
+from pepeunit_gateway.api.headers import note_request_id
+from pepeunit_gateway.api.keys import PROXIES
 from pepeunit_gateway.api.models import PAGING_ERROR
 from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, TooManyRequestsError
 from pepeunit_gateway.registry.audit import Origin, coming_from
 from pepeunit_gateway.storage.database import is_busy
 
 __all__ = [
-    "REQUEST_ID_HEADER",
     "InvalidInputError",
     "RequestError",
     "answer_failures",
     "busy_error",
     "fault_detail",
     "invalid_input",
-    "stamp_request_id",
 ]
-
-REQUEST_ID_HEADER = "X-Request-ID"
-
-_REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 log = structlog.get_logger(__name__)
 
@@ -165,15 +161,8 @@ async def answer_failures(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Give the request an id, bind it to the log and the audit trail, and turn whatever is raised into an answer."""
-    request_id = uuid4().hex
-    request[_REQUEST_ID] = request_id
-    origin = Origin(request.remote, request_id)
+    request_id = request.app[PROXIES].request_id(request) or uuid4().hex
+    note_request_id(request, request_id)
+    origin = Origin(request.app[PROXIES].client(request).text, request_id)
     with structlog.contextvars.bound_contextvars(request_id=request_id), coming_from(origin):
         return await _guarded(request, handler, request_id)
-
-
-async def stamp_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the id on an answer, a streamed one too; connect it to `app.on_response_prepare`."""
-    request_id = request.get(_REQUEST_ID)
-    if request_id is not None:
-        response.headers[REQUEST_ID_HEADER] = request_id

@@ -1,6 +1,6 @@
 """What the OpenAPI document says about the API as a whole, in Markdown."""
 
-from pepeunit_gateway.api.failures import REQUEST_ID_HEADER
+from pepeunit_gateway.api.headers import REQUEST_ID_HEADER
 from pepeunit_gateway.api.keys import TOKEN_HEADER
 
 __all__ = ["about_api", "about_token"]

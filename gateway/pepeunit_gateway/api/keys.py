@@ -2,15 +2,17 @@
 
 from aiohttp import web
 
+from pepeunit_gateway.api.observing import Observer
 from pepeunit_gateway.api.proxies import Proxies
 from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
 
-__all__ = ["PIPES", "PROXIES", "REGISTRY", "SETTINGS", "TOKEN_HEADER"]
+__all__ = ["OBSERVER", "PIPES", "PROXIES", "REGISTRY", "SETTINGS", "TOKEN_HEADER"]
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
 REGISTRY: web.AppKey[Registry] = web.AppKey("registry", Registry)
+OBSERVER: web.AppKey[Observer] = web.AppKey("observer", Observer)
 PROXIES: web.AppKey[Proxies] = web.AppKey("proxies", Proxies)
 PIPES: web.AppKey[Pipes] = web.AppKey("pipes", Pipes)
 

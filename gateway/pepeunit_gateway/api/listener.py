@@ -1,11 +1,15 @@
 """The sockets of the API: taken before anything else is started, so that a start fails early and whole."""
 
 import errno
+import logging
 import socket
 import ssl
 
 from aiohttp import web
+from aiohttp.web_log import AccessLogger
 
+from pepeunit_gateway.api.keys import OBSERVER
+from pepeunit_gateway.api.observing import SERVER_LOG
 from pepeunit_gateway.errors import StartError
 
 __all__ = ["bind_api", "close_sockets", "serve"]
@@ -47,7 +51,15 @@ def close_sockets(sockets: list[socket.socket]) -> None:
 
 async def serve(app: web.Application, sockets: list[socket.socket], tls: ssl.SSLContext | None) -> web.AppRunner:
     """Serve `app` on the sockets, over TLS where a context is given; `cleanup()` of what is returned ends it."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN, keepalive_timeout=_KEEP_ALIVE)
+    observer = app.get(OBSERVER)
+    runner = web.AppRunner(
+        app,
+        access_log=None if observer is None else logging.getLogger(__name__),  # without one aiohttp tells nobody
+        access_log_class=AccessLogger if observer is None else observer.access_log(),
+        logger=SERVER_LOG,
+        shutdown_timeout=_SHUTDOWN,
+        keepalive_timeout=_KEEP_ALIVE,
+    )
     await runner.setup()
     try:
         for sock in sockets:

@@ -38,8 +38,10 @@ _ASSETS = {
     "favicon-32x32.png": "image/png",
 }
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_PAGE_HEADERS = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -128,7 +130,7 @@ def _add_docs(app: web.Application, settings: Settings, endpoints: tuple[Endpoin
         return web.Response(body=document(), content_type="application/json")
 
     async def serve_page(_request: web.Request) -> web.Response:
-        return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": _POLICY})
+        return web.Response(text=page, content_type="text/html", headers=_PAGE_HEADERS)
 
     async def serve_asset(request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]

@@ -1,10 +1,11 @@
 """Who really asks: the client's address and scheme behind proxies that are trusted (PU_TRUSTED_PROXIES).
 
-`X-Forwarded-For` and `X-Forwarded-Proto` are believed from a trusted peer alone; anybody else could write there what
-they like. Each proxy adds the address of its own peer on the right, so that the client is the right-most address that
-is not a trusted proxy itself; what stands left of it is the client's own invention.
+`X-Forwarded-For`, `X-Forwarded-Proto` and `X-Request-ID` are believed from a trusted peer alone; anybody else could
+write there what they like. Each proxy adds the address of its own peer on the right, so that the client is the
+right-most address that is not a trusted proxy itself; what stands left of it is the client's own invention.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -17,6 +18,8 @@ __all__ = ["ClientAddress", "Proxies", "client_address", "parse_address"]
 
 _FORWARDED_FOR = "X-Forwarded-For"
 _FORWARDED_PROTO = "X-Forwarded-Proto"
+_REQUEST_ID = "X-Request-ID"
+_WELL_FORMED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SITE_PREFIX = 64
 
 Address = IPv4Address | IPv6Address
@@ -41,6 +44,9 @@ class ClientAddress:
 
     def __str__(self) -> str:
         return self.text
+
+
+_CLIENT: web.RequestKey[ClientAddress] = web.RequestKey("client", ClientAddress)
 
 
 def parse_address(text: str) -> Address | None:
@@ -105,7 +111,11 @@ class Proxies:
 
     def client(self, request: web.BaseRequest) -> ClientAddress:
         """Return the client's address."""
-        return client_address(request.remote, request.headers.getall(_FORWARDED_FOR, ()), self._trusted)
+        found = request.get(_CLIENT)
+        if found is None:
+            found = client_address(request.remote, request.headers.getall(_FORWARDED_FOR, ()), self._trusted)
+            request[_CLIENT] = found
+        return found
 
     def scheme(self, request: web.BaseRequest) -> str:
         """Return `http` or `https` as the client spoke it."""
@@ -114,3 +124,11 @@ class Proxies:
             if told in ("http", "https"):
                 return told
         return request.scheme
+
+    def request_id(self, request: web.BaseRequest) -> str | None:
+        """Return the id that a trusted proxy gave the request, None for none that is well-formed."""
+        if self.is_trusted(request):
+            told = request.headers.get(_REQUEST_ID, "")
+            if _WELL_FORMED_ID.fullmatch(told):
+                return told
+        return None

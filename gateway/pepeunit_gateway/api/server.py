@@ -17,13 +17,19 @@ from pepeunit_gateway.api import (
     units,
     users,
 )
+from pepeunit_gateway.api.cors import add_cors
 from pepeunit_gateway.api.dispatch import Provider, add_routes
-from pepeunit_gateway.api.failures import answer_failures, stamp_request_id
-from pepeunit_gateway.api.keys import PIPES, PROXIES, REGISTRY, SETTINGS, TOKEN_HEADER
+from pepeunit_gateway.api.failures import answer_failures
+from pepeunit_gateway.api.gate import GATE, Gate
+from pepeunit_gateway.api.headers import stamp_headers
+from pepeunit_gateway.api.keys import OBSERVER, PIPES, PROXIES, REGISTRY, SETTINGS, TOKEN_HEADER
 from pepeunit_gateway.api.models import MAX_PAGE_KEY
+from pepeunit_gateway.api.observing import Observer, note_agent
 from pepeunit_gateway.api.pages import Readiness, add_pages
+from pepeunit_gateway.api.prometheus import Instrument, Instruments, Scrape, add_metrics
 from pepeunit_gateway.api.proxies import ClientAddress, Proxies
 from pepeunit_gateway.api.request_headers import IdempotencyKey
+from pepeunit_gateway.api.request_metrics import RequestMetrics
 from pepeunit_gateway.api.routing import RouteTable
 from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.registry.registry import Registry
@@ -47,7 +53,9 @@ TABLES: tuple[RouteTable, ...] = (
 
 
 async def _agent(request: web.Request) -> Agent:
-    return await request.app[REGISTRY].agents.identify(request.headers.get(TOKEN_HEADER))
+    agent = await request.app[REGISTRY].agents.identify(request.headers.get(TOKEN_HEADER))
+    note_agent(request, agent)
+    return agent
 
 
 async def _registry(request: web.Request) -> Registry:
@@ -66,10 +74,15 @@ def assemble(
     settings: Settings, tables: Iterable[RouteTable], providers: Mapping[type, Provider], readiness: Readiness
 ) -> web.Application:
     """Make an application of declared routes, its document, its page and its probes."""
-    app = web.Application(middlewares=[answer_failures])
-    app.on_response_prepare.append(stamp_request_id)
+    gate = Gate()
+    metrics = RequestMetrics() if settings.ff_prometheus_enable else None
+    app = web.Application(middlewares=[answer_failures, gate.middleware()])
+    app.on_response_prepare.append(stamp_headers)
+    add_cors(app, settings.allowed_origins)
     app[SETTINGS] = settings
-    app[PROXIES] = Proxies(settings.trusted_networks)
+    app[GATE] = gate
+    app[PROXIES] = proxies = Proxies(settings.trusted_networks)
+    app[OBSERVER] = Observer(proxies, metrics)
     endpoints = add_routes(
         app,
         tables,
@@ -81,16 +94,32 @@ def assemble(
     return app
 
 
-def create_app(settings: Settings, registry: Registry, pipes: Pipes, readiness: Readiness) -> web.Application:
+def create_app(
+    settings: Settings,
+    registry: Registry,
+    pipes: Pipes,
+    readiness: Readiness,
+    instruments: Instruments = Instruments(),  # noqa: B008 - frozen
+) -> web.Application:
     """Make the application of the gateway.
 
     Args:
-        settings: PU_APP_PREFIX, PU_API_V1_PREFIX and PU_MAX_PAGINATION_SIZE are used.
+        settings: those of HTTP, the prefixes and PU_MAX_PAGINATION_SIZE are used.
         registry: the entities.
         pipes: the configuration and the stored values of data pipes.
         readiness: returns when every part is ready; `/readyz` gives it 3 s.
+        instruments: what Prometheus is told beside the requests.
     """
     app = assemble(settings, TABLES, {Agent: _agent, Registry: _registry, Pipes: _pipes}, readiness)
     app[REGISTRY] = registry
     app[PIPES] = pipes
+    add_metrics(app, settings.app_prefix + "/metrics", _scrape(app, instruments), settings.metrics_token, _agent)
     return app
+
+
+def _scrape(app: web.Application, instruments: Instruments) -> Scrape | None:
+    requests, gate = app[OBSERVER].metrics, app[GATE]
+    if requests is None:
+        return None
+    inside = Instrument("pepeunit_http_requests_in_flight", "Requests that are being answered.", lambda: gate.inside)
+    return Scrape(requests, Instruments((inside, *instruments.figures), instruments.counts))

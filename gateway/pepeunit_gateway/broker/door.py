@@ -61,6 +61,11 @@ class FrontDoor:
         """The port that devices connect to; a free one is known after `bind`."""
         return self._port
 
+    @property
+    def connections(self) -> int:
+        """Clients that are connected at this moment."""
+        return len(self._connections)
+
     async def bind(self) -> None:
         """Take the port, so that a start fails before anything else was started.
 

@@ -58,6 +58,11 @@ class ManagedBroker:
         """Whether messages flow at this moment; False while mosquitto is being restarted."""
         return self._session.connected
 
+    @property
+    def sessions(self) -> int:
+        """Connections of units and other clients at this moment."""
+        return self._door.connections
+
     async def start(self) -> None:
         """Take the port, start mosquitto, connect the gateway's session, open the door.
 

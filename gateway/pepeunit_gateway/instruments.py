@@ -1,0 +1,79 @@
+"""What Prometheus is told of the parts, beside the requests. docs/metrics.md lists the names."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import func, select
+
+from pepeunit_gateway import __version__
+from pepeunit_gateway.api.prometheus import CachedCount, Instrument, Instruments
+from pepeunit_gateway.broker.managed import ManagedBroker
+from pepeunit_gateway.datapipe.counters import IngestCounters
+from pepeunit_gateway.datapipe.stages import Drop
+from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.tables import outbox
+
+__all__ = ["make_instruments"]
+
+
+def make_instruments(database: Database, broker: ManagedBroker, ingest: IngestCounters) -> Instruments:
+    """Return the figures of a gateway."""
+
+    async def count_waiting() -> int:
+        async with database.read() as connection:
+            return (await connection.execute(select(func.count()).select_from(outbox))).scalar_one()
+
+    waiting = CachedCount(count_waiting)
+    return Instruments(
+        (
+            Instrument("pepeunit_info", "The version that runs.", lambda: {__version__: 1.0}, label="version"),
+            *_broker(broker),
+            *_ingest(ingest),
+            Instrument("pepeunit_outbox_waiting", "Commands to units that wait to be sent.", waiting),
+            Instrument(
+                "pepeunit_db_connections_in_use",
+                "Connections to the database in use.",
+                database.connections_in_use,
+                label="pool",
+            ),
+            Instrument(
+                "pepeunit_db_connections_limit", "Connections at most.", database.connections_limit, label="pool"
+            ),
+        ),
+        (waiting,),
+    )
+
+
+def _broker(broker: ManagedBroker) -> tuple[Instrument, ...]:
+    return (
+        Instrument("pepeunit_broker_sessions", "Units and other clients connected over MQTT.", lambda: broker.sessions),
+        Instrument("pepeunit_broker_up", "1 while messages flow.", lambda: float(broker.connected)),
+    )
+
+
+def _ingest(counters: IngestCounters) -> tuple[Instrument, ...]:
+    def outcomes() -> Mapping[str, float]:
+        dropped = {f"dropped_{drop.value}": counters.dropped[drop.value] for drop in Drop}
+        return {"stored": counters.stored, "unknown": counters.unknown, "bad": counters.bad, **dropped}
+
+    return (
+        Instrument(
+            "pepeunit_ingest_messages",
+            "Messages of units by what became of them.",
+            outcomes,
+            kind="counter",
+            label="outcome",
+        ),
+        Instrument(
+            "pepeunit_ingest_received",
+            "Messages that came, also those that wait.",
+            lambda: counters.received,
+            "counter",
+        ),
+        Instrument("pepeunit_ingest_rows", "Rows written.", lambda: counters.rows, "counter"),
+        Instrument(
+            "pepeunit_ingest_outages",
+            "Times that the database was away for the ingest.",
+            lambda: counters.outages,
+            "counter",
+        ),
+    )
