@@ -97,6 +97,18 @@ class Database:
         async with self._reader.begin() as connection:
             yield connection
 
+    def connections_in_use(self) -> dict[str, float]:
+        """Return how many connections are lent out, by what they are for."""
+        return {name: pool.checkedout() for name, pool in self._pools().items()}
+
+    def connections_limit(self) -> dict[str, float]:
+        """Return how many connections there may be, by what they are for."""
+        return {name: pool.size() for name, pool in self._pools().items()}
+
+    def _pools(self) -> dict[str, QueuePool]:
+        engines = {"read": self._reader, "write": self._writer}
+        return {name: engine.pool for name, engine in engines.items() if isinstance(engine.pool, QueuePool)}
+
     async def close(self) -> None:
         """Close every connection."""
         await self._reader.dispose()
