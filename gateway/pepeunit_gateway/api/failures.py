@@ -25,7 +25,7 @@ from pepeunit_gateway.api.keys import PROXIES
 from pepeunit_gateway.api.models import PAGING_ERROR
 from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, TooManyRequestsError
 from pepeunit_gateway.registry.audit import Origin, coming_from
-from pepeunit_gateway.storage.database import is_busy
+from pepeunit_gateway.storage.outages import is_busy
 
 __all__ = [
     "InvalidInputError",

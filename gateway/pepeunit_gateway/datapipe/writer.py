@@ -9,9 +9,10 @@ from collections.abc import Callable
 from random import Random
 
 import structlog
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pepeunit_gateway.datapipe.counters import IngestCounters
+from pepeunit_gateway.storage.outages import blames_values
 from pepeunit_gateway.storage.telemetry import Awaited, TelemetryBatch, TelemetryStore
 
 __all__ = ["BatchWriter", "describe"]
@@ -100,11 +101,9 @@ class BatchWriter:
 
 def _is_outage(error: Exception) -> bool:
     """Tell whether the same write may succeed later; else a row of it is at fault."""
-    if isinstance(error, DataError | IntegrityError):
-        return False
-    if isinstance(error, StatementError):
-        return isinstance(error, DBAPIError)
-    return isinstance(error, SQLAlchemyError | OSError)
+    if isinstance(error, SQLAlchemyError):
+        return not blames_values(error)
+    return isinstance(error, OSError)
 
 
 def _kind(batch: TelemetryBatch) -> str:

@@ -5,50 +5,21 @@ for the length of the transaction. So a rule that was checked in an act still ho
 Telemetry is written beside it, without that lock.
 """
 
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import QueuePool
 
 from pepeunit_gateway.storage.engines import POSTGRESQL, SQLITE, postgresql_engine, sqlite_engine
 
-__all__ = ["Database", "is_busy"]
+__all__ = ["Database"]
 
 _READERS = 4
 _ACTS = 0x50657065  # the number of our advisory lock: "Pepe"
 _TAKE_ACTS = text(f"SELECT pg_advisory_xact_lock({_ACTS})")
-
-
-def is_busy(error: SQLAlchemyError) -> bool:
-    """Tell whether others held the database for too long or it is away, so that a later try may succeed."""
-    if isinstance(error, PoolTimeoutError):
-        return True
-    if not isinstance(error, DBAPIError):
-        return False
-    if error.connection_invalidated:
-        return True
-    cause = error.orig
-    if isinstance(cause, sqlite3.Error):
-        # the low byte is the class; the rest tells kinds of it apart, e.g. SQLITE_BUSY_SNAPSHOT
-        code = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.OperationalError) else None
-        return code == sqlite3.SQLITE_BUSY
-    import asyncpg  # only where PostgreSQL is used: it costs a start 50 ms and the process 5 MB
-
-    passing = (
-        asyncpg.LockNotAvailableError,
-        asyncpg.DeadlockDetectedError,
-        asyncpg.SerializationError,
-        asyncpg.TooManyConnectionsError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,
-    )
-    return isinstance(getattr(cause, "__cause__", None), passing)
 
 
 class Database:
@@ -56,7 +27,7 @@ class Database:
 
     Args:
         url: of SQLite (`sqlite+aiosqlite`) or PostgreSQL.
-        busy_timeout: seconds to wait for another process that holds a lock; then the statement fails (`is_busy`).
+        busy_timeout: seconds to wait for another process that holds a lock; then the statement fails as busy.
         pool_size: connections to PostgreSQL for readers, and half as many, at least two, for writers.
     """
 

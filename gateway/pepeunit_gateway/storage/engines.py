@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from pepeunit_gateway.storage.postgresql import connector, watch_connections
 from pepeunit_gateway.storage.search import LOWER, lower
 
 __all__ = ["POSTGRESQL", "SINGLE", "SQLITE", "postgresql_engine", "sqlite_engine"]
@@ -34,7 +35,6 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
 )
 _POOL_TIMEOUT = 30.0
-_CONNECT_TIMEOUT = 10.0
 _COMMAND_TIMEOUT = 60.0
 _IDLE_IN_TRANSACTION = 60_000  # ms
 
@@ -73,7 +73,11 @@ def sqlite_engine(url: URL, *, begin: str, pool_size: int, busy_timeout: float) 
 
 
 def postgresql_engine(url: URL, *, pool_size: int, busy_timeout: float, read_only: bool) -> AsyncEngine:
-    """Return an engine over asyncpg; `url` may have any PostgreSQL driver's name."""
+    """Return an engine over asyncpg; `url` may have any PostgreSQL driver's name.
+
+    Raises:
+        StartError: the address has an option that is not known.
+    """
     milliseconds = str(round(busy_timeout * 1000))
     server = {
         "application_name": "pepeunit",
@@ -82,11 +86,9 @@ def postgresql_engine(url: URL, *, pool_size: int, busy_timeout: float, read_onl
         "jit": "off",  # compiling a plan costs more than our short statements
         "timezone": "UTC",
     }
-    engine = _pooled(
-        url.set(drivername="postgresql+asyncpg"),
-        pool_size,
-        connect_args={"timeout": _CONNECT_TIMEOUT, "command_timeout": _COMMAND_TIMEOUT, "server_settings": server},
-    )
+    connect = connector(url, command_timeout=_COMMAND_TIMEOUT, server_settings=server)
+    engine = _pooled(url.set(drivername="postgresql+asyncpg"), pool_size, async_creator=connect)
+    watch_connections(engine.sync_engine)
     if read_only:
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine

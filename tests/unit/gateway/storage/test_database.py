@@ -11,7 +11,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from pepeunit_gateway.storage.database import Database, is_busy
+from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.outages import is_busy
 from pepeunit_gateway.storage.tables import (
     permissions,
     repos,

@@ -1,0 +1,55 @@
+"""What a failure of the database means: it is busy or away for now, or it will never take these values."""
+
+import sqlite3
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+__all__ = ["DatabaseAwayError", "blames_values", "is_busy"]
+
+_PASSING_CLASSES = ("08", "40", "53", "57", "58")
+"""PostgreSQL's classes of what passes: connection, rollback, resources, intervention of the operator, system."""
+
+_PASSING = frozenset({"25006", "55P03", "55006", "25P03"})
+"""Besides: a server that only reads for now, a lock not had in time, an object in use, a transaction left open."""
+
+_VALUE_CLASSES = ("22", "23")
+"""What is wrong with a value: its form, or a constraint."""
+
+
+class DatabaseAwayError(SQLAlchemyError):
+    """No connection to the server can be opened, or it did not answer in time."""
+
+
+def is_busy(error: SQLAlchemyError) -> bool:
+    """Tell whether others held the database for too long or it is away, so that a later try may succeed."""
+    if isinstance(error, PoolTimeoutError | DatabaseAwayError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        # the low byte is the class; the rest tells kinds of it apart, e.g. SQLITE_BUSY_SNAPSHOT
+        code = error.orig.sqlite_errorcode & 0xFF if isinstance(error.orig, sqlite3.OperationalError) else None
+        return code == sqlite3.SQLITE_BUSY
+    state = _state(error)
+    return state in _PASSING or state.startswith(_PASSING_CLASSES)
+
+
+def blames_values(error: SQLAlchemyError) -> bool:
+    """Tell whether the values of the statement are at fault, so that it fails however often it is tried."""
+    if isinstance(error, DataError | IntegrityError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, StatementError)  # refused before it reached the driver
+    if error.connection_invalidated or isinstance(error.orig, sqlite3.Error):
+        return False
+    cause = error.orig.__cause__ if error.orig is not None else None
+    # asyncpg's own error about a value that it cannot send is a ValueError too
+    return isinstance(cause, ValueError) or _state(error).startswith(_VALUE_CLASSES)
+
+
+def _state(error: DBAPIError) -> str:
+    """Return the SQLSTATE of PostgreSQL, five characters, or an empty text."""
+    return getattr(error.orig, "sqlstate", None) or ""

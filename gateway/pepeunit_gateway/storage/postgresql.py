@@ -1,0 +1,122 @@
+"""Connections to PostgreSQL: what an address may say, and failures told alike whatever part of them they come from."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import DisconnectionError
+
+from pepeunit_gateway.errors import StartError
+from pepeunit_gateway.storage.outages import DatabaseAwayError
+
+__all__ = ["connector", "dump_environment", "shown", "watch_connections"]
+
+_CONNECT_TIMEOUT = 10.0
+
+_OPTIONS = frozenset(
+    {"host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_min_protocol_version",
+     "ssl_max_protocol_version", "target_session_attrs", "options", "connect_timeout"}
+)  # fmt: skip
+
+
+def shown(url: URL) -> str:
+    """Return the address without its password, for a message."""
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
+
+
+def _options(url: URL) -> dict[str, str]:
+    """Return what stands behind `?`, of a repeated key the last.
+
+    Raises:
+        StartError: it says something that would have no effect.
+    """
+    options = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
+    unknown = sorted(options.keys() - _OPTIONS)
+    if unknown:
+        raise StartError(
+            f"PU_SQLALCHEMY_DATABASE_URL: {', '.join(unknown)} is not known; behind the ? may stand "
+            f"{', '.join(sorted(_OPTIONS))}"
+        )
+    return options
+
+
+def _seconds(options: dict[str, str]) -> float:
+    text = options.get("connect_timeout", "")
+    if text and not (text.isdecimal() and text.isascii() and 0 < int(text) <= 600):  # noqa: PLR2004 - ten minutes
+        raise StartError("PU_SQLALCHEMY_DATABASE_URL: connect_timeout is a number of seconds, 1 to 600")
+    return float(text) if text else _CONNECT_TIMEOUT
+
+
+def connector(url: URL, **settings: Any) -> Callable[[], Awaitable[Any]]:
+    """Return what opens one connection of asyncpg.
+
+    Args:
+        url: its options behind `?` are those of libpq, TLS among them.
+        settings: further arguments of `asyncpg.connect`.
+
+    Raises:
+        StartError: an option is not known.
+    """
+    options = _options(url)
+    timeout = _seconds(options)
+    options.pop("connect_timeout", None)
+    plain = url.set(drivername="postgresql", query={}).render_as_string(hide_password=False)
+    dsn = f"{plain}?{urlencode(options)}" if options else plain
+
+    async def connect() -> Any:
+        # only where PostgreSQL is used: it costs a start 50 ms and the process 5 MB
+        from asyncpg import connect as open_connection
+        from asyncpg.exceptions import InterfaceError, PostgresError
+
+        try:
+            return await open_connection(dsn, timeout=timeout, **settings)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError, PostgresError, InterfaceError) as error:
+            # no word of the address: its password is in it
+            raise DatabaseAwayError(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+
+    return connect
+
+
+def watch_connections(engine: Engine) -> None:
+    """Replace connections that the server has closed before anybody gets one, and tell silence from other faults."""
+
+    @event.listens_for(engine, "checkout")
+    def _checked_out(connection: Any, _record: object, _proxy: object) -> None:
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError
+
+    @event.listens_for(engine, "handle_error")
+    def _failed(context: ExceptionContext) -> None:
+        # asyncpg tells of a statement that took too long, and of a connection that broke meanwhile, by errors of Python
+        if isinstance(context.original_exception, OSError):
+            raise DatabaseAwayError(f"{type(context.original_exception).__name__} while the server was asked")
+
+
+def dump_environment(url: URL) -> dict[str, str]:
+    """Return the variables that tell PostgreSQL's own programs where the database is and how to log in.
+
+    Raises:
+        StartError: an option is not known.
+    """
+    options = _options(url)
+    given = {
+        "PGHOST": url.host or options.get("host"),
+        "PGPORT": str(url.port) if url.port else options.get("port"),
+        "PGUSER": url.username,
+        "PGPASSWORD": None if url.password is None else str(url.password),
+        "PGDATABASE": url.database,
+        "PGSSLMODE": options.get("sslmode"),
+        "PGSSLROOTCERT": options.get("sslrootcert"),
+        "PGSSLCERT": options.get("sslcert"),
+        "PGSSLKEY": options.get("sslkey"),
+        "PGSSLCRL": options.get("sslcrl"),
+        "PGSSLMINPROTOCOLVERSION": options.get("ssl_min_protocol_version"),
+        "PGSSLMAXPROTOCOLVERSION": options.get("ssl_max_protocol_version"),
+        "PGTARGETSESSIONATTRS": options.get("target_session_attrs"),
+        "PGOPTIONS": options.get("options"),
+        "PGCONNECT_TIMEOUT": str(round(_seconds(options))),
+    }
+    return {name: value for name, value in given.items() if value}
