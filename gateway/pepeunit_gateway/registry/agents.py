@@ -1,16 +1,25 @@
 """From a token to an agent: the entity is read anew for every request. Source: protocol/security.md 3.1."""
 
-from typing import Any
-
-from sqlalchemy import Row, Select, select
+from sqlalchemy import select
 
 from pepeunit_gateway.access.agents import BOT, Agent, AgentType, Scope, UserRole, UserStatus
 from pepeunit_gateway.access.tokens import Claims, read_token
 from pepeunit_gateway.errors import NoAccessError, UnauthorizedError
 from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.storage.queries import FixedQuery, parameter
 from pepeunit_gateway.storage.tables import named_tokens, units, users
 
 __all__ = ["Agents"]
+
+_USER = FixedQuery(
+    select(users.c.role, users.c.status, users.c.token_generation).where(users.c.uuid == parameter("uuid"))
+)
+_PROGRAM = FixedQuery(
+    select(users.c.role, users.c.status, named_tokens.c.scope)
+    .join(named_tokens, named_tokens.c.user_uuid == users.c.uuid)
+    .where(named_tokens.c.uuid == parameter("token"), users.c.uuid == parameter("uuid"))
+)
+_UNIT = FixedQuery(select(units.c.token_generation).where(units.c.uuid == parameter("uuid")))
 
 
 class Agents:
@@ -42,42 +51,32 @@ class Agents:
         return await (self._user(claims) if claims.named_token is None else self._program(claims))
 
     async def _user(self, claims: Claims) -> Agent:
-        query = select(users.c.role, users.c.status, users.c.token_generation).where(users.c.uuid == claims.uuid)
-        row = await self._read(query)
-        if row is None:
+        rows = await self._context.database.fetch(_USER, uuid=claims.uuid)
+        if not rows:
             raise UnauthorizedError("User not found")
-        if row.token_generation != claims.generation:
+        role, status, generation = rows[0]
+        if generation != claims.generation:
             raise UnauthorizedError("Token was revoked")
-        _check_status(row)
-        return Agent(AgentType.USER, claims.uuid, UserRole(row.role), generation=claims.generation)
+        _check_status(status)
+        return Agent(AgentType.USER, claims.uuid, UserRole(role), generation=claims.generation)
 
     async def _program(self, claims: Claims) -> Agent:
-        query = (
-            select(users.c.role, users.c.status, named_tokens.c.scope)
-            .join(named_tokens, named_tokens.c.user_uuid == users.c.uuid)
-            .where(named_tokens.c.uuid == claims.named_token, users.c.uuid == claims.uuid)
-        )
-        row = await self._read(query)
-        if row is None:
+        rows = await self._context.database.fetch(_PROGRAM, token=claims.named_token, uuid=claims.uuid)
+        if not rows:
             raise UnauthorizedError("Token was revoked")
-        _check_status(row)
-        scope = Scope(row.scope)
-        return Agent(AgentType.USER, claims.uuid, UserRole(row.role), scope, named_token=claims.named_token)
+        role, status, scope = rows[0]
+        _check_status(status)
+        return Agent(AgentType.USER, claims.uuid, UserRole(role), Scope(scope), named_token=claims.named_token)
 
     async def _unit(self, claims: Claims) -> Agent:
-        row = await self._read(select(units.c.token_generation).where(units.c.uuid == claims.uuid))
-        if row is None:
+        rows = await self._context.database.fetch(_UNIT, uuid=claims.uuid)
+        if not rows:
             raise UnauthorizedError("Unit not found")
-        if row.token_generation != claims.generation:
+        if rows[0][0] != claims.generation:
             raise UnauthorizedError("Token was revoked")
         return Agent(AgentType.UNIT, claims.uuid, generation=claims.generation)
 
-    async def _read(self, query: Select[Any]) -> Row[Any] | None:
-        async with self._context.database.read() as connection:
-            row: Row[Any] | None = (await connection.execute(query)).one_or_none()
-        return row
 
-
-def _check_status(row: Row[Any]) -> None:
-    if row.status == UserStatus.BLOCKED:
+def _check_status(status: str) -> None:
+    if status == UserStatus.BLOCKED:
         raise NoAccessError("User is blocked")

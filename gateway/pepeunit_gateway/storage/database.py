@@ -5,25 +5,33 @@ for the length of the transaction. So a rule that was checked in an act still ho
 Telemetry is written beside it, without that lock.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import QueuePool
 
-from pepeunit_gateway.storage.engines import POSTGRESQL, SQLITE, postgresql_engine, sqlite_engine
+from pepeunit_gateway.storage.engines import POSTGRESQL, SINGLE, SQLITE, postgresql_engine, sqlite_engine
+from pepeunit_gateway.storage.queries import FixedQuery
+from pepeunit_gateway.storage.tables import act_counter
 
 __all__ = ["Database"]
 
 _READERS = 4
 _ACTS = 0x50657065  # the number of our advisory lock: "Pepe"
 _TAKE_ACTS = text(f"SELECT pg_advisory_xact_lock({_ACTS})")
+_COUNT_ACT = act_counter.update().values(acts=act_counter.c.acts + 1)
 
 
 class Database:
-    """One database. `write()` is one transaction, `act()` one that runs alone, `read()` one consistent view.
+    """One database.
+
+    `write()` is one transaction, `act()` one that runs alone, `read()` one consistent view; `look()` is for reads of a
+    single statement, `fetch()` for those that every request makes.
 
     Args:
         url: of SQLite (`sqlite+aiosqlite`) or PostgreSQL.
@@ -34,6 +42,7 @@ class Database:
     def __init__(self, url: URL, *, busy_timeout: float = 10.0, pool_size: int = 8) -> None:
         self.url = url
         self.dialect = url.get_backend_name()
+        self._driver_errors: tuple[type[Exception], ...] = (sqlite3.Error,)
         if self.is_sqlite:
             self._writer = sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, busy_timeout=busy_timeout)
             self._reader = sqlite_engine(url, begin="BEGIN", pool_size=_READERS, busy_timeout=busy_timeout)
@@ -41,8 +50,12 @@ class Database:
             writers = max(2, pool_size // 2)
             self._writer = postgresql_engine(url, pool_size=writers, busy_timeout=busy_timeout, read_only=False)
             self._reader = postgresql_engine(url, pool_size=pool_size, busy_timeout=busy_timeout, read_only=True)
+            from asyncpg.exceptions import InterfaceError, PostgresError  # the engine has it by now
+
+            self._driver_errors = (PostgresError, InterfaceError, OSError)
         else:
             raise ValueError(f"{self.dialect} is neither {SQLITE} nor {POSTGRESQL}")
+        self._looker = self._reader.execution_options(**SINGLE[self.dialect])
 
     @property
     def is_sqlite(self) -> bool:
@@ -60,6 +73,7 @@ class Database:
         async with self._writer.begin() as connection:
             if not self.is_sqlite:
                 await connection.execute(_TAKE_ACTS)
+            await connection.execute(_COUNT_ACT)
             yield connection
 
     @asynccontextmanager
@@ -67,6 +81,30 @@ class Database:
         """Read in one snapshot."""
         async with self._reader.begin() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[AsyncConnection]:
+        """Read without a transaction around it: every statement sees what was committed when it began."""
+        async with self._looker.connect() as connection:
+            yield connection
+
+    async def fetch(self, query: FixedQuery, **values: Any) -> Sequence[Sequence[Any]]:
+        """Run one statement and return its rows, as the driver gives them.
+
+        Raises:
+            SQLAlchemyError: as from every other way to read.
+        """
+        async with self._reader.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            statement, arguments = query.render(connection.dialect, values)
+            try:
+                if self.is_sqlite:
+                    return list(await driver.execute_fetchall(statement, arguments))
+                return list(await driver.fetch(statement, *arguments))
+            except self._driver_errors:
+                # once more on the long way: it knows a broken connection, and what its errors are called
+                rows: Sequence[Sequence[Any]] = (await connection.execute(query.statement, values)).all()
+                return rows
 
     def connections_in_use(self) -> dict[str, float]:
         """Return how many connections are lent out, by what they are for."""

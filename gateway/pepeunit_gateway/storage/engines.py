@@ -10,6 +10,7 @@ PostgreSQL: readers see one snapshot (REPEATABLE READ, read only). A statement t
 transaction that was left open, end with an error instead of holding up others.
 """
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -26,8 +27,10 @@ __all__ = ["POSTGRESQL", "SINGLE", "SQLITE", "postgresql_engine", "sqlite_engine
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 
-SINGLE = MappingProxyType({"isolation_level": "AUTOCOMMIT", "begin_nothing": True})
-"""The options of a connection whose statements stand alone."""
+SINGLE: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {SQLITE: {"begin_nothing": True}, POSTGRESQL: {"isolation_level": "AUTOCOMMIT", "postgresql_readonly": True}}
+)
+"""The options of a connection whose statements stand alone, by the kind of database."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -40,6 +43,7 @@ _IDLE_IN_TRANSACTION = 60_000  # ms
 
 
 def _pooled(url: URL, pool_size: int, **options: Any) -> AsyncEngine:
+    """Return an engine whose connections come back with no transaction left, so that none has to be rolled back."""
     return create_async_engine(
         url,
         poolclass=AsyncAdaptedQueuePool,
@@ -47,6 +51,7 @@ def _pooled(url: URL, pool_size: int, **options: Any) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT,
         hide_parameters=True,
+        pool_reset_on_return=None,
         **options,
     )
 
