@@ -96,7 +96,7 @@ class PipeDataListQuery(PageQuery):
     order_by_create_date: OrderBy = OrderBy.DESC
 
 
-@routes.post("/check_data_pipe_config", token=Token.OPTIONAL, errors=(_OFF, _NO_YAML), sample=_CONFIG)
+@routes.post("/check_data_pipe_config", token=Token.OPTIONAL, reading=True, errors=(_OFF, _NO_YAML), sample=_CONFIG)
 async def check_data_pipe_config(pipes: Pipes, agent: Agent, data: Upload) -> list[PipeProblemRead]:
     """Check a configuration in YAML; an empty list means that it is valid."""
     del agent  # anybody may; a token that is sent must be valid all the same

@@ -1,4 +1,4 @@
-"""Serve declared endpoints: token, path, query, body, handler, answer, in this order."""
+"""Serve declared endpoints: token and its scope, path, query, body, handler, answer, in this order."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -8,12 +8,14 @@ from aiohttp import web
 from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticError
 
+from pepeunit_gateway.access.agents import BOT, Agent
+from pepeunit_gateway.access.rules import require_token
+from pepeunit_gateway.access.scopes import check_scope
 from pepeunit_gateway.api.failures import invalid_input
 from pepeunit_gateway.api.keys import TOKEN_HEADER
 from pepeunit_gateway.api.reading import query_values, read_body, read_upload, repeated_fields
 from pepeunit_gateway.api.routing import Download, Endpoint, RouteTable, Token, Upload
 from pepeunit_gateway.api.sending import make_download, send_download
-from pepeunit_gateway.errors import UnauthorizedError
 
 __all__ = ["Provider", "add_routes"]
 
@@ -36,14 +38,21 @@ class _Dispatcher:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if self._endpoint.route.token is Token.REQUIRED and not request.headers.get(TOKEN_HEADER):
-            raise UnauthorizedError(f"this needs a token; send it in the header {TOKEN_HEADER}")
+            require_token(BOT)
         arguments: dict[str, Any] = {name: await provide(request) for name, provide in self._needs}
+        self._check_scope(arguments)
         self._take_path(request, arguments)
         self._take_query(request, arguments)
         await self._take_body(request, arguments)
         making = self._endpoint.handler(**arguments)
         made = await (make_download(request, making) if self._endpoint.answer is Download else making)
         return await self._answer(request, made)
+
+    def _check_scope(self, arguments: Mapping[str, Any]) -> None:
+        route = self._endpoint.route
+        for name, kind in self._endpoint.needs.items():
+            if kind is Agent:
+                check_scope(arguments[name], reading=route.reading, secret=route.secret, login_only=route.login_only)
 
     def _take_path(self, request: web.Request, arguments: dict[str, Any]) -> None:
         for name, adapter in self._path.items():

@@ -189,7 +189,7 @@ async def set_credentials(registry: Registry, agent: Agent, uuid: UUID, body: Cr
     await registry.repositories.set_credentials(agent, uuid, body.plain())
 
 
-@routes.get("/get_credentials/{uuid}", token=Token.REQUIRED, errors=(_USERS_ONLY, _PUBLIC))
+@routes.get("/get_credentials/{uuid}", token=Token.REQUIRED, secret=True, errors=(_USERS_ONLY, _PUBLIC))
 async def get_credentials(registry: Registry, agent: Agent, uuid: UUID) -> CredentialSlotRead | None:
     """Return your own credentials of a private repository, the token masked, or null."""
     slot = await registry.repositories.get_credentials(agent, uuid)

@@ -12,8 +12,10 @@ from pepeunit_gateway.api import (
     permissions,
     repos,
     repository_registry,
+    tokens,
     unit_files,
     unit_nodes,
+    unit_tokens,
     units,
     users,
 )
@@ -39,9 +41,11 @@ __all__ = ["TABLES", "assemble", "create_app"]
 
 TABLES: tuple[RouteTable, ...] = (
     users.routes,
+    tokens.routes,
     repository_registry.routes,
     repos.routes,
     units.routes,
+    unit_tokens.routes,
     unit_files.routes,
     unit_nodes.routes,
     edges.routes,

@@ -95,7 +95,7 @@ class UnitLogQuery(PageQuery):
     order_by_create_date: OrderBy = OrderBy.DESC
 
 
-@routes.get("/env/{uuid}", token=Token.REQUIRED, errors=(_NOT_YOURS, _CHANGED, _NO_VERSION))
+@routes.get("/env/{uuid}", token=Token.REQUIRED, secret=True, errors=(_NOT_YOURS, _CHANGED, _NO_VERSION))
 async def get_env(registry: Registry, agent: Agent, uuid: UUID) -> dict[str, Any]:
     """Return env.json with PU_COMMIT_VERSION."""
     return dict(await registry.unit_files.env(agent, uuid))
@@ -139,13 +139,13 @@ async def _archive(
     return Download(archive, media, {"Repr-Digest": archive.repr_digest})
 
 
-@routes.get("/firmware/zip/{uuid}", token=Token.REQUIRED, media=Media.ZIP, errors=_ARCHIVE_ERRORS)
+@routes.get("/firmware/zip/{uuid}", token=Token.REQUIRED, secret=True, media=Media.ZIP, errors=_ARCHIVE_ERRORS)
 async def get_firmware_zip(registry: Registry, agent: Agent, uuid: UUID) -> Download:
     """Return the unit's program as zip."""
     return await _archive(registry, agent, uuid, "zip")
 
 
-@routes.get("/firmware/tar/{uuid}", token=Token.REQUIRED, media=Media.TAR, errors=_ARCHIVE_ERRORS)
+@routes.get("/firmware/tar/{uuid}", token=Token.REQUIRED, secret=True, media=Media.TAR, errors=_ARCHIVE_ERRORS)
 async def get_firmware_tar(registry: Registry, agent: Agent, uuid: UUID) -> Download:
     """Return the unit's program as tar."""
     return await _archive(registry, agent, uuid, "tar")
@@ -154,6 +154,7 @@ async def get_firmware_tar(registry: Registry, agent: Agent, uuid: UUID) -> Down
 @routes.get(
     "/firmware/tgz/{uuid}",
     token=Token.REQUIRED,
+    secret=True,
     media=Media.TAR,
     errors=(*_ARCHIVE_ERRORS, UnitError("wbits must be -15..-9, 9..15 or 25..31, not 8")),
 )
@@ -168,7 +169,7 @@ async def set_state_storage(registry: Registry, agent: Agent, uuid: UUID, body: 
     await registry.unit_files.set_state_storage(agent, uuid, body.state)
 
 
-@routes.get("/get_state_storage/{uuid}", token=Token.REQUIRED, errors=(_NOT_YOURS,))
+@routes.get("/get_state_storage/{uuid}", token=Token.REQUIRED, secret=True, errors=(_NOT_YOURS,))
 async def get_state_storage(registry: Registry, agent: Agent, uuid: UUID) -> str:
     """Return what was stored, or an empty text."""
     return await registry.unit_files.get_state_storage(agent, uuid)

@@ -120,7 +120,7 @@ async def record(
     *,
     action: Action,
     subject: Subject | None = None,
-    details: Mapping[str, str | int | bool | None] | None = None,
+    details: Mapping[str, str | int] | None = None,
 ) -> None:
     """Write one row: one statement, part of the caller's transaction.
 

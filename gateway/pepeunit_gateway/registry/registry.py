@@ -4,12 +4,16 @@ from pepeunit_gateway.registry.agents import Agents
 from pepeunit_gateway.registry.audit import Audit
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.edges import Edges
+from pepeunit_gateway.registry.hashing import Hashing
+from pepeunit_gateway.registry.logins import Logins
 from pepeunit_gateway.registry.nodes import Nodes, Publish
 from pepeunit_gateway.registry.outbox import Outbox
 from pepeunit_gateway.registry.permissions import Permissions
 from pepeunit_gateway.registry.repos import Repos
 from pepeunit_gateway.registry.repositories import Repositories
+from pepeunit_gateway.registry.tokens import Tokens
 from pepeunit_gateway.registry.unit_files import UnitFiles
+from pepeunit_gateway.registry.unit_tokens import UnitTokens
 from pepeunit_gateway.registry.units import Units
 from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.registry.users import Users
@@ -24,12 +28,16 @@ class Registry:
         self.context = context
         self.agents = Agents(context)
         self.audit = Audit(context)
-        self.users = Users(context)
+        hashing = Hashing(context.settings.static_salt.get_secret_value())
+        self.users = Users(context, hashing)
+        self.logins = Logins(context, hashing)
+        self.tokens = Tokens(context)
         self.updates = Updates(context)
         self.repositories = Repositories(context)
         self.repos = Repos(context, self.updates)
         self.units = Units(context, self.updates)
         self.unit_files = UnitFiles(context, self.updates)
+        self.unit_tokens = UnitTokens(context)
         self.nodes = Nodes(context, publish)
         self.edges = Edges(context)
         self.permissions = Permissions(context)

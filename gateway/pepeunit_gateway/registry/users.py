@@ -1,35 +1,29 @@
-"""Users. Source: protocol/entities.md 1.1, protocol/rest.md 2.3, decisions.md 4, 16 and 17."""
+"""Users. Source: protocol/entities.md 1.1, protocol/rest.md 2.3, decisions.md 3, 16 and 17."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, UserStatus
-from pepeunit_gateway.access.passwords import hash_password, verify_password
 from pepeunit_gateway.access.rules import require_admin, require_user
-from pepeunit_gateway.access.tokens import user_token
-from pepeunit_gateway.errors import NotFoundError, TooManyRequestsError, UnauthorizedError, UserError
+from pepeunit_gateway.errors import NoAccessError, NotFoundError, UnauthorizedError, UserError
+from pepeunit_gateway.registry.audit import Action, Subject, record
 from pepeunit_gateway.registry.changes import UNSET, Unset
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import Page, User, from_row
+from pepeunit_gateway.registry.hashing import Hashing
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
 from pepeunit_gateway.registry.naming import check_name, check_password
-from pepeunit_gateway.storage.tables import users
+from pepeunit_gateway.registry.removals import remove_queued
+from pepeunit_gateway.registry.user_removal import remove_user
+from pepeunit_gateway.storage.tables import named_tokens, users
 
 __all__ = ["UserFilter", "Users"]
-
-_HASHERS = 2
-_MOST_WAITING = 16
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +39,11 @@ class UserFilter:
 
 
 class Users:
-    """People: registration, login, blocking."""
+    """People: registration, changes, blocking, deletion."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, hashing: Hashing) -> None:
         self._context = context
-        # one hash takes 64 MiB and tens of milliseconds: never more than a few at a time
-        self._hashers = asyncio.Semaphore(_HASHERS)
-        self._waiting = 0
+        self._hashing = hashing
 
     async def register(self, agent: Agent, login: str, password: str) -> User:
         """Create a User: by an Admin, or by anyone where PU_REGISTRATION=open (then the first is Admin)."""
@@ -62,18 +54,23 @@ class Users:
             require_admin(agent)
         check_name(login, "the login", UserError)
         check_password(password)
-        hashed = await self._hash(password)
+        hashed = await self._hashing.hash(password)
         async with self._context.act() as act:
             first = is_open and await _nobody_yet(act.connection)
-            return await _insert(act, login, hashed, UserRole.ADMIN if first else UserRole.USER)
+            user = await _insert(act, login, hashed, UserRole.ADMIN if first else UserRole.USER)
+            details = {"role": user.role.value}
+            await record(act, agent, action=Action.USER_CREATED, subject=_subject(user), details=details)
+        return user
 
     async def create_admin(self, login: str, password: str) -> User:
         """Create an Admin; for the operator's command line only."""
         check_name(login, "the login", UserError)
         check_password(password)
-        hashed = await self._hash(password)
+        hashed = await self._hashing.hash(password)
         async with self._context.act() as act:
-            return await _insert(act, login, hashed, UserRole.ADMIN)
+            user = await _insert(act, login, hashed, UserRole.ADMIN)
+            await record(act, None, action=Action.ADMIN_CREATED, subject=_subject(user))
+        return user
 
     async def admin_exists(self) -> bool:
         """Tell whether there is an Admin."""
@@ -81,34 +78,11 @@ class Users:
         async with self._context.database.read() as connection:
             return (await connection.execute(query)).scalar_one() > 0
 
-    async def login(self, credentials: str, password: str) -> str:
-        """Return a token. Unknown user, wrong password and blocked user cannot be told apart (decisions.md 4).
-
-        Raises:
-            UnauthorizedError: the pair is wrong, or the user is blocked.
-            TooManyRequestsError: too many logins at once.
-        """
-        query = select(users.c.uuid, users.c.hashed_password, users.c.status, users.c.token_generation).where(
-            users.c.login == credentials
-        )
-        async with self._context.database.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        right = await self._hashing(verify_password, password, row.hashed_password if row else None)
-        if row is None or not right or row.status == UserStatus.BLOCKED:
-            raise UnauthorizedError("login or password is wrong")
-        return user_token(
-            row.uuid,
-            secret=self._context.secret,
-            generation=row.token_generation,
-            now=self._context.clock(),
-            lifetime=timedelta(seconds=self._context.settings.auth_token_expiration),
-        )
-
     async def get(self, agent: Agent, uuid: UUID) -> User:
         """Return one user's public fields."""
         require_user(agent)
         async with self._context.database.read() as connection:
-            return await _load(connection, uuid)
+            return from_row(User, await _load(connection, uuid))
 
     async def page(self, agent: Agent, wanted: UserFilter) -> Page[User]:
         """Return a page of users."""
@@ -127,7 +101,7 @@ class Users:
         return Page(count, [from_row(User, row) for row in rows])
 
     async def edit(self, agent: Agent, *, login: str | Unset = UNSET, password: str | Unset = UNSET) -> User:
-        """Change the caller's own login or password; a new password ends all earlier tokens (decisions.md 3)."""
+        """Change the caller's own login or password; a new password ends every token of theirs (decisions.md 3)."""
         uuid = require_user(agent)
         values: dict[str, Any] = {}
         if not isinstance(login, Unset):
@@ -135,51 +109,94 @@ class Users:
             values["login"] = login
         if not isinstance(password, Unset):
             check_password(password)
-            values["hashed_password"] = await self._hash(password)
-            values["token_generation"] = users.c.token_generation + 1
+            values["hashed_password"] = await self._hashing.hash(password)
+            values["cipher_dynamic_salt"] = ""
         async with self._context.act() as act:
+            before = await _load(act.connection, uuid)
             if values:
                 with unique(UserError(f"the login {login} is taken", conflict=True)):
                     await act.connection.execute(users.update().where(users.c.uuid == uuid).values(values))
-            return await _load(act.connection, uuid)
+            user = from_row(User, await _load(act.connection, uuid))
+            if user.login != before.login:
+                details = {"before": before.login}
+                await record(act, agent, action=Action.LOGIN_CHANGED, subject=_subject(user), details=details)
+            if "hashed_password" in values:
+                await _end_tokens(act, uuid)
+                await record(act, agent, action=Action.PASSWORD_CHANGED, subject=_subject(user))
+        return user
 
     async def block(self, agent: Agent, uuid: UUID) -> None:
-        """Block a user; their tokens end at once."""
-        await self._set_status(agent, uuid, UserStatus.BLOCKED)
+        """Block a user; their tokens end at once, named ones for good.
+
+        Raises:
+            UserError: they are the last Admin.
+        """
+        require_admin(agent)
+        async with self._context.act() as act:
+            row = await _load(act.connection, uuid)
+            await _check_not_last_admin(act.connection, row)
+            await self._set_status(act, uuid, UserStatus.BLOCKED)
+            await record(act, agent, action=Action.USER_BLOCKED, subject=_subject(row))
 
     async def unblock(self, agent: Agent, uuid: UUID) -> None:
         """Let a user in again, who must log in anew."""
-        await self._set_status(agent, uuid, UserStatus.UNVERIFIED)
-
-    async def _set_status(self, agent: Agent, uuid: UUID, status: UserStatus) -> None:
         require_admin(agent)
         async with self._context.act() as act:
-            row = (await act.connection.execute(select(users).where(users.c.uuid == uuid))).one_or_none()
-            if row is None:
-                raise NotFoundError(f"there is no user {uuid}")
-            if status is UserStatus.UNVERIFIED and row.telegram_chat_id is not None:
-                status = UserStatus.VERIFIED
-            values = {"status": status.value, "token_generation": users.c.token_generation + 1}
-            await act.connection.execute(users.update().where(users.c.uuid == uuid).values(values))
+            row = await _load(act.connection, uuid)
+            status = UserStatus.UNVERIFIED if row.telegram_chat_id is None else UserStatus.VERIFIED
+            await self._set_status(act, uuid, status)
+            await record(act, agent, action=Action.USER_UNBLOCKED, subject=_subject(row))
 
-    async def _hash(self, password: str) -> str:
-        return await self._hashing(hash_password, password)
+    async def delete(self, agent: Agent, uuid: UUID) -> None:
+        """Delete a user with everything of theirs but registered repositories; the sessions of their units end.
 
-    async def _hashing(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run one hash in a thread, in turn; who finds 16 waiting is sent away."""
-        if self._waiting >= _MOST_WAITING:
-            raise TooManyRequestsError("too many logins at once; try again in a moment", retry_after=1)
-        self._waiting += 1
-        try:
-            async with self._hashers:
-                return await asyncio.to_thread(act, *args, **kwargs)
-        finally:
-            self._waiting -= 1
+        An Admin may, and the user themself.
+
+        Raises:
+            UserError: they are the last Admin, or their Repos have units of other people.
+        """
+        caller = require_user(agent)
+        async with self._context.act() as act:
+            row = await _load(act.connection, uuid)
+            if not agent.is_admin and caller != uuid:
+                raise NoAccessError("only an Admin and the user themself may do this")
+            await _check_not_last_admin(act.connection, row)
+            await record(act, agent, action=Action.USER_DELETED, subject=_subject(row))
+            await remove_user(act, self._context.cipher, uuid)
+        await remove_queued(self._context)
+
+    async def _set_status(self, act: Act, uuid: UUID, status: UserStatus) -> None:
+        await act.connection.execute(users.update().where(users.c.uuid == uuid).values(status=status.value))
+        await _end_tokens(act, uuid)
 
 
 async def _nobody_yet(connection: AsyncConnection) -> bool:
-    # the writer's lock is held: two first users cannot both see an empty table (W31)
+    # acts run alone: two first users cannot both see an empty table (W31)
     return (await connection.execute(select(func.count()).select_from(users))).scalar_one() == 0
+
+
+async def _check_not_last_admin(connection: AsyncConnection, row: Row[Any]) -> None:
+    """Refuse to take away the only Admin who can log in; acts run alone, so that two cannot take each other away."""
+    if row.role != UserRole.ADMIN or row.status == UserStatus.BLOCKED:
+        return
+    others = (
+        select(func.count())
+        .select_from(users)
+        .where(
+            users.c.role == UserRole.ADMIN.value,
+            users.c.status != UserStatus.BLOCKED.value,
+            users.c.uuid != row.uuid,
+        )
+    )
+    if not (await connection.execute(others)).scalar_one():
+        raise UserError("this is the last Admin; make another one first", conflict=True)
+
+
+async def _end_tokens(act: Act, uuid: UUID) -> None:
+    """End every token of a user: those of logins by their generation, named ones by their rows."""
+    raised = users.c.token_generation + 1
+    await act.connection.execute(users.update().where(users.c.uuid == uuid).values(token_generation=raised))
+    await act.connection.execute(named_tokens.delete().where(named_tokens.c.user_uuid == uuid))
 
 
 async def _insert(act: Act, login: str, hashed: str, role: UserRole) -> User:
@@ -198,11 +215,15 @@ async def _insert(act: Act, login: str, hashed: str, role: UserRole) -> User:
                 token_generation=0,
             )
         )
-    return await _load(act.connection, uuid)
+    return from_row(User, await _load(act.connection, uuid))
 
 
-async def _load(connection: AsyncConnection, uuid: UUID) -> User:
+async def _load(connection: AsyncConnection, uuid: UUID) -> Row[Any]:
     row = (await connection.execute(select(users).where(users.c.uuid == uuid))).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no user {uuid}")
-    return from_row(User, row)
+    return row
+
+
+def _subject(user: User | Row[Any]) -> Subject:
+    return Subject("User", user.uuid, user.login)
