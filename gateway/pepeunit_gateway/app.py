@@ -54,6 +54,7 @@ _ARCHIVE_CACHE_BYTES = 512 * 1024 * 1024
 _PUBLISH_TIMEOUT = 5.0
 _EXPIRY_INTERVAL = 60.0
 _RESEND_INTERVAL = 3600.0
+_LOOK_INTERVAL = 60.0
 _CERTIFICATE_INTERVAL = 10.0
 
 
@@ -165,10 +166,12 @@ class Gateway:
         self._stack.push_async_callback(poll.stop)
         self._stack.push_async_callback(self._stop_tasks)
         self._spawn("access", partial(follow_access, context, self.broker, access))
-        self._spawn("removals", partial(follow_removals, self.broker, removed))
+        self._spawn("removals", partial(follow_removals, context, self.broker, removed))
         self._spawn("pipes", partial(_follow_nodes, ingest, nodes))
         self._spawn("outbox", OutboxSender(self.registry.outbox, partial(self._deliver, context), queued).run)
         self._repeat("repositories", settings.repo_poll_interval, poll.run)
+        # what a gateway that died between a commit and its publication, or the command line, never said
+        self._repeat("look", _LOOK_INTERVAL, partial(_look_again, access, removed))
         # for clients in the field, which miss what is sent while they are offline and never ask
         self._repeat("resend", _RESEND_INTERVAL, partial(self.registry.updates.update_all, again=True))
         self._repeat("expiry", _EXPIRY_INTERVAL, partial(_expire, context, self.registry))
@@ -241,7 +244,10 @@ async def _ready(context: Context, broker: ManagedBroker) -> None:
 
 async def _follow_nodes(ingest: Ingest, changed: Subscription) -> None:
     async for news in changed:
-        await ingest.refresh(news.uuids)
+        if news.everything:
+            ingest.refresh_all()
+        else:
+            await ingest.refresh(news.uuids)
 
 
 def _certificate(settings: Settings) -> ServerCertificate | None:
@@ -252,6 +258,11 @@ def _certificate(settings: Settings) -> ServerCertificate | None:
 
 async def _renew(certificate: ServerCertificate, context: Context) -> None:
     await asyncio.to_thread(certificate.renew, context.clock())
+
+
+async def _look_again(*subscriptions: Subscription) -> None:
+    for subscription in subscriptions:
+        subscription.miss()
 
 
 async def _expire(context: Context, registry: Registry) -> None:

@@ -9,7 +9,7 @@ from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.local import LocalBus
 from pepeunit_gateway.bus.port import MAX_VALUE
 from pepeunit_gateway.bus.redis import RedisBus
-from pepeunit_gateway.bus.subscription import News
+from pepeunit_gateway.bus.subscription import News, Source
 from tests.support.polling import until
 from tests.support.redis import RedisServer
 
@@ -45,14 +45,6 @@ async def test_a_subscriber_sees_what_is_published_after_it_subscribed(bus):
     bus.publish(Change.NODE, [a])
     bus.publish(Change.NODE, iter([a, b]))
     assert await news(subscription) == News(frozenset({a, b}))
-
-
-async def test_all_subscribers_are_told_to_look_again(bus):
-    subscriptions = [bus.subscribe(change) for change in Change]
-    bus.look_again()
-    assert [await news(subscription) for subscription in subscriptions] == [News(frozenset(), everything=True)] * len(
-        Change
-    )
 
 
 async def test_a_lease_has_one_holder_at_a_time(bus):
@@ -112,11 +104,13 @@ async def test_a_value_that_is_too_large_is_not_kept_nor_is_the_one_before(bus):
     assert await bus.recall("key") == bytes(MAX_VALUE)
 
 
-async def test_a_reader_of_own_changes_sees_them_and_is_never_told_to_look_at_everything(bus):
-    subscription, a = bus.subscribe(Change.NODE, own=True), uuid4()
-    bus.look_again()
+async def test_a_reader_may_ask_for_what_this_process_publishes_or_for_what_others_do(bus):
+    a, b = uuid4(), uuid4()
+    own, others = bus.subscribe(Change.NODE, source=Source.OWN), bus.subscribe(Change.NODE, source=Source.OTHERS)
     bus.publish(Change.NODE, [a])
-    assert await news(subscription) == News(frozenset({a}))
+    assert await news(own) == News(frozenset({a}))
+    others.add([b])
+    assert await news(others) == News(frozenset({b}))
 
 
 async def test_a_cached_value_is_gone_after_its_life_time(bus):

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.redis import RedisAwayError, RedisBus
-from pepeunit_gateway.bus.subscription import News
+from pepeunit_gateway.bus.subscription import News, Source
 from pepeunit_gateway.errors import SettingsError
 from tests.support.certificates import Authority
 from tests.support.polling import until
@@ -73,7 +73,7 @@ async def back(bus):
 async def test_what_one_publishes_the_other_sees_within_a_second(empty_server):
     async with running(empty_server.url, empty_server.url) as (one, two):
         subscriptions = [one.subscribe(Change.ACCESS), two.subscribe(Change.ACCESS)]
-        others = two.subscribe(Change.ACCESS, own=True)
+        others = two.subscribe(Change.ACCESS, source=Source.OWN)
         a, b = uuid4(), uuid4()
         async with asyncio.timeout(1):
             one.publish(Change.ACCESS, [a])

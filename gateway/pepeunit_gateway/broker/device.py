@@ -51,6 +51,7 @@ class DeviceSession(asyncio.Protocol):
 
     def __init__(self, door: "FrontDoor") -> None:
         self.unit_uuid: UUID | None = None
+        self.generation = 0
         self._door = door
         self._state = _State.CONNECT
         self._received = b""
@@ -215,6 +216,7 @@ class DeviceSession(asyncio.Protocol):
     def identified(self, identity: Identity) -> None:
         """Take the identity on; called by the door in the same step in which it registers the session."""
         self.unit_uuid = identity.unit_uuid
+        self.generation = identity.generation
         self._rights = self._door.rights_of(identity.grants)
 
     def _refuse(self, reason: RefuseReason) -> None:

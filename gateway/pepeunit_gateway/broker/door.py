@@ -52,6 +52,7 @@ class FrontDoor:
         # Changes of rights since the oldest CONNECT under way: what was loaded before one of them is stale.
         self._clock = 0
         self._changed: dict[UUID, int] = {}
+        self._all_changed = 0
         self._identifying = 0
 
     # --- the server ---
@@ -154,7 +155,7 @@ class FrontDoor:
             for _ in range(_MAX_IDENTIFY):
                 asked = self._clock
                 identity = await self._authenticate(token, client_id)
-                if self._changed.get(identity.unit_uuid, 0) <= asked:
+                if max(self._changed.get(identity.unit_uuid, 0), self._all_changed) <= asked:
                     session.identified(identity)
                     self._units[identity.unit_uuid].add(session)
                     return identity
@@ -189,6 +190,16 @@ class FrontDoor:
         """Close every session of a unit at once, also one whose CONNECT is still being checked."""
         for session in self._changing(unit_uuid):
             session.end(reason, abort=True)
+
+    def look_again(self) -> dict[UUID, int]:
+        """Return the lowest generation of each unit's sessions; a CONNECT that is being checked is checked anew."""
+        self._clock += 1
+        self._all_changed = self._clock
+        return {unit: min(session.generation for session in sessions) for unit, sessions in self._units.items()}
+
+    def has(self, unit_uuid: UUID) -> bool:
+        """Tell whether a unit has a live session."""
+        return unit_uuid in self._units
 
     def _changing(self, unit_uuid: UUID) -> tuple[DeviceSession, ...]:
         self._clock += 1

@@ -4,6 +4,7 @@ Source: design.md "The broker on one machine".
 """
 
 import resource
+from collections.abc import Mapping
 from uuid import UUID
 
 import structlog
@@ -98,6 +99,14 @@ class ManagedBroker:
     async def revoke(self, unit_uuid: UUID) -> None:
         """See `BrokerPort.revoke`. The authenticator refuses the unit from now on; the door ends what is there."""
         self._door.end_unit(unit_uuid, "revoked")
+
+    async def connected_units(self) -> Mapping[UUID, int]:
+        """See `BrokerPort.connected_units`."""
+        return self._door.look_again()
+
+    def has(self, unit_uuid: UUID) -> bool:
+        """Tell whether a unit is connected."""
+        return self._door.has(unit_uuid)
 
     async def kick(self, unit_uuid: UUID) -> None:
         """See `BrokerPort.kick`."""

@@ -3,7 +3,7 @@
 Source: design.md "The broker on one machine", decisions.md 1, 8, 10.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -36,10 +36,11 @@ class ConnectRefused(Exception):  # noqa: N818 - a verdict about a client, not a
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who connected, and what it may publish and receive at this moment."""
+    """Who connected, what it may publish and receive at this moment, and the generation of its token."""
 
     unit_uuid: UUID
     grants: Grants
+    generation: int = 0
 
 
 Authenticator = Callable[[str, str], Awaitable[Identity]]
@@ -81,6 +82,13 @@ class BrokerPort(Protocol):
 
     async def revoke(self, unit_uuid: UUID) -> None:
         """Take every right from a unit that is deleted, blocked or has lost its token, and end its sessions."""
+
+    async def connected_units(self) -> Mapping[UUID, int]:
+        """Return the connected units, each with the lowest generation among the tokens of its sessions.
+
+        For one who may have missed changes and looks at everyone again: a unit whose CONNECT is being checked at this
+        moment is not in it, and is checked anew.
+        """
 
     async def kick(self, unit_uuid: UUID) -> None:
         """Close every session of a unit at once; it may connect again."""

@@ -8,7 +8,7 @@ from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.keys import bounded_key
 from pepeunit_gateway.bus.memory import Clock, MemoryCache, MemoryCounters, MemoryLeases
 from pepeunit_gateway.bus.port import MAX_VALUE, Count, Lease
-from pepeunit_gateway.bus.subscription import Readers, Subscription
+from pepeunit_gateway.bus.subscription import Readers, Source, Subscription
 
 __all__ = ["LocalBus"]
 
@@ -36,13 +36,9 @@ class LocalBus:
         """See `Bus.publish`."""
         self._readers.tell(change, uuids, own=True)
 
-    def subscribe(self, change: Change, *, own: bool = False) -> Subscription:
+    def subscribe(self, change: Change, *, source: Source = Source.ANY) -> Subscription:
         """See `Bus.subscribe`."""
-        return self._readers.subscribe(change, own=own)
-
-    def look_again(self) -> None:
-        """See `Bus.look_again`."""
-        self._readers.miss()
+        return self._readers.subscribe(change, source)
 
     async def acquire(self, name: str, holder: str, ttl: float, *, above: int = 0) -> Lease | None:
         """See `Bus.acquire`."""

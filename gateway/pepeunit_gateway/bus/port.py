@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.bus.subscription import Subscription
+from pepeunit_gateway.bus.subscription import Source, Subscription
 
 __all__ = ["MAX_VALUE", "Bus", "Count", "Lease"]
 
@@ -55,14 +55,12 @@ class Bus(Protocol):
     def publish(self, change: Change, uuids: Iterable[UUID]) -> None:
         """Tell every subscriber of `change`, in every gateway; never blocks, never fails. Call it after the commit."""
 
-    def subscribe(self, change: Change, *, own: bool = False) -> Subscription:
-        """Return a new reader that sees everything published from now on; with `own` only what this process publishes.
+    def subscribe(self, change: Change, *, source: Source = Source.ANY) -> Subscription:
+        """Return a new reader that sees everything published from now on.
 
-        `News.everything` says that something may have been missed: look at everything again.
+        `News.everything` says that something may have been missed: look at everything again. A reader of own changes
+        misses none.
         """
-
-    def look_again(self) -> None:
-        """Tell every subscriber of this process, except those of own changes, to look at everything again."""
 
     # --- leases ---
 

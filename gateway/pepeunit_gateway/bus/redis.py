@@ -18,7 +18,7 @@ from pepeunit_gateway.bus.redis_debts import Debts
 from pepeunit_gateway.bus.redis_link import RedisAwayError, RedisLink
 from pepeunit_gateway.bus.redis_scripts import ACQUIRE, COUNT, PEEK, RELEASE, RENEW
 from pepeunit_gateway.bus.redis_stream import StreamPosition, Unsent
-from pepeunit_gateway.bus.subscription import Readers, Subscription
+from pepeunit_gateway.bus.subscription import Readers, Source, Subscription
 
 __all__ = ["RedisAwayError", "RedisBus"]
 
@@ -95,13 +95,9 @@ class RedisBus:
         self._unsent.add(change, uuids)
         self._waiting.set()
 
-    def subscribe(self, change: Change, *, own: bool = False) -> Subscription:
+    def subscribe(self, change: Change, *, source: Source = Source.ANY) -> Subscription:
         """See `Bus.subscribe`."""
-        return self._readers.subscribe(change, own=own)
-
-    def look_again(self) -> None:
-        """See `Bus.look_again`."""
-        self._readers.miss()
+        return self._readers.subscribe(change, source)
 
     async def append(self, stream: str, fields: Mapping[str, str], *, max_entries: int) -> None:
         """Append an entry to a stream of others, which is kept at about `max_entries`.

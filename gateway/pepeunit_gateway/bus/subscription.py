@@ -7,12 +7,21 @@ is repeated; order between entities does not matter, because every change only s
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Self
 from uuid import UUID
 
 from pepeunit_gateway.bus.changes import Change
 
-__all__ = ["News", "Readers", "Subscription"]
+__all__ = ["News", "Readers", "Source", "Subscription"]
+
+
+class Source(Enum):
+    """Whose changes a reader wants."""
+
+    ANY = auto()
+    OWN = auto()  # of this process
+    OTHERS = auto()  # of other processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +35,9 @@ class News:
 class Subscription:
     """One reader of the stream: `async for news in subscription`."""
 
-    def __init__(self, change: Change, *, own: bool = False) -> None:
+    def __init__(self, change: Change, source: Source = Source.ANY) -> None:
         self.change = change
-        self.own = own
+        self.source = source
         self._pending: set[UUID] = set()
         self._everything = False
         self._arrived = asyncio.Event()
@@ -62,21 +71,22 @@ class Readers:
     def __init__(self) -> None:
         self._subscriptions: list[Subscription] = []
 
-    def subscribe(self, change: Change, *, own: bool) -> Subscription:
+    def subscribe(self, change: Change, source: Source) -> Subscription:
         """Return a new reader that sees everything from now on."""
-        subscription = Subscription(change, own=own)
+        subscription = Subscription(change, source)
         self._subscriptions.append(subscription)
         return subscription
 
     def tell(self, change: Change, uuids: Iterable[UUID], *, own: bool) -> None:
         """Hand entities to the readers of `change`; `own` tells whether this process published them."""
         uuids = tuple(uuids)
+        wanted = (Source.ANY, Source.OWN if own else Source.OTHERS)
         for subscription in self._subscriptions:
-            if subscription.change is change and (own or not subscription.own):
+            if subscription.change is change and subscription.source in wanted:
                 subscription.add(uuids)
 
     def miss(self, change: Change | None = None) -> None:
         """Tell the readers of `change`, or all of them, to look at everything; readers of own changes miss none."""
         for subscription in self._subscriptions:
-            if not subscription.own and change in (None, subscription.change):
+            if subscription.source is not Source.OWN and change in (None, subscription.change):
                 subscription.miss()

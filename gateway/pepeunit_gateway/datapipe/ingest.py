@@ -128,6 +128,10 @@ class Ingest:
             log.warning("datapipe.refresh.failed", reason=describe(error), action="all pipes are read again soon")
             self._stale.set()
 
+    def refresh_all(self) -> None:
+        """Have every pipe read anew, now; call it where a change may have been missed."""
+        self._stale.set()
+
     async def on_message(self, topic: str, payload: bytes) -> None:
         """Judge one message; return when it is committed or needs no row.
 

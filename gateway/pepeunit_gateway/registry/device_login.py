@@ -1,5 +1,6 @@
 """Who connects to the broker, and with which rights. Source: protocol/security.md 3.1, decisions.md 1 and 10."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,7 +14,7 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.grants import load_grants
 from pepeunit_gateway.storage.tables import units
 
-__all__ = ["DeviceLogin"]
+__all__ = ["DeviceLogin", "refused_units"]
 
 
 class DeviceLogin:
@@ -35,7 +36,7 @@ class DeviceLogin:
                 raise ConnectRefused(RefuseReason.BAD_CREDENTIALS)
             if await self._names_another(client_id, agent.uuid):
                 raise ConnectRefused(RefuseReason.CLIENT_ID)
-            return Identity(agent.uuid, await load_grants(self._context, agent.uuid))
+            return Identity(agent.uuid, await load_grants(self._context, agent.uuid), agent.generation)
         except NoAccessError:
             raise ConnectRefused(RefuseReason.BAD_CREDENTIALS) from None
         except SQLAlchemyError:
@@ -50,3 +51,11 @@ class DeviceLogin:
             return False
         async with self._context.database.read() as connection:
             return (await connection.execute(select(units.c.uuid).where(units.c.uuid == claimed))).first() is not None
+
+
+async def refused_units(context: Context, sessions: Mapping[UUID, int]) -> set[UUID]:
+    """Return which of these units are gone or would be refused with a token of this generation; in one statement."""
+    query = select(units.c.uuid, units.c.token_generation).where(units.c.uuid.in_(list(sessions)))
+    async with context.database.read() as connection:
+        current = {row.uuid: row.token_generation for row in await connection.execute(query)}
+    return {unit for unit, generation in sessions.items() if current.get(unit) != generation}

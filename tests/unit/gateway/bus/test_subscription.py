@@ -4,12 +4,12 @@ import asyncio
 from uuid import uuid4
 
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.bus.subscription import News, Readers
+from pepeunit_gateway.bus.subscription import News, Readers, Source
 
 
-def reading(change=Change.ACCESS, *, own=False):
+def reading(change=Change.ACCESS, source=Source.ANY):
     readers = Readers()
-    return readers, readers.subscribe(change, own=own)
+    return readers, readers.subscribe(change, source)
 
 
 def news(*uuids, everything=False):
@@ -19,7 +19,7 @@ def news(*uuids, everything=False):
 async def test_a_reader_gets_what_was_published_since_it_subscribed_merged():
     (a, b, c), readers = (uuid4(), uuid4(), uuid4()), Readers()
     readers.tell(Change.NODE, [c], own=True)
-    reader = readers.subscribe(Change.NODE, own=False)
+    reader = readers.subscribe(Change.NODE, Source.ANY)
     readers.tell(Change.NODE, [a], own=True)
     readers.tell(Change.NODE, [a, b], own=False)
     readers.tell(Change.ACCESS, [c], own=True)
@@ -28,7 +28,7 @@ async def test_a_reader_gets_what_was_published_since_it_subscribed_merged():
 
 async def test_a_waiting_reader_wakes_up_and_every_reader_gets_everything():
     readers, a = Readers(), uuid4()
-    subscriptions = [readers.subscribe(Change.ACCESS, own=False) for _ in range(3)]
+    subscriptions = [readers.subscribe(Change.ACCESS, Source.ANY) for _ in range(3)]
     waiting = [asyncio.ensure_future(anext(reader)) for reader in subscriptions]
     await asyncio.sleep(0)
     readers.tell(Change.ACCESS, [a], own=True)
@@ -71,8 +71,16 @@ async def test_only_readers_of_what_was_missed_are_told():
 
 
 async def test_a_reader_of_own_changes_sees_no_others_and_misses_none():
-    (readers, reader), (a, b) = reading(own=True), (uuid4(), uuid4())
+    (readers, reader), (a, b) = reading(source=Source.OWN), (uuid4(), uuid4())
     readers.tell(Change.ACCESS, [a], own=False)
     readers.miss()
     readers.tell(Change.ACCESS, [b], own=True)
     assert await anext(reader) == news(b)
+
+
+async def test_a_reader_of_the_changes_of_others_sees_no_own_ones():
+    (readers, reader), (a, b) = reading(source=Source.OTHERS), (uuid4(), uuid4())
+    readers.tell(Change.ACCESS, [a], own=True)
+    readers.tell(Change.ACCESS, [b], own=False)
+    readers.miss()
+    assert await anext(reader) == news(b, everything=True)
