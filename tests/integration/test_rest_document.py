@@ -68,7 +68,8 @@ def _request(document, path, operation, chance, uuids):
     content = operation.get("requestBody", {}).get("content", {})
     if "multipart/form-data" in content:
         form = FormData()
-        form.add_field("data", chance.choice([b"", b"a: 1", b"[1", b"\xff\x00", b"&a [*a]"]), filename="data.yml")
+        (field,) = content["multipart/form-data"]["schema"]["required"]
+        form.add_field(field, chance.choice([b"", b"a: 1", b"a = 1", b"[1", b"\xff\x00", b"&a [*a]"]), filename="data")
         options["data"] = form
     elif content:
         name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]

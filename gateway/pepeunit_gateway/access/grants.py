@@ -7,9 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from pepeunit_gateway.topics import BackendTopicCommand, DestinationTopicType, base_topic, command_topic, node_topic
+from pepeunit_gateway.topics import (
+    PLATFORM_SUFFIX,
+    BackendTopicCommand,
+    DestinationTopicType,
+    base_topic,
+    command_topic,
+    node_topic,
+)
 
-__all__ = ["GrantedNode", "Grants", "build_grants"]
+__all__ = ["GrantedNode", "Grants", "build_grants", "data_pipe_filter"]
 
 _OUTPUT_BASE_NAMES = ("state/pepeunit", "log/pepeunit")
 _RESET = "reset/pepeunit"
@@ -55,3 +62,8 @@ def build_grants(domain: str, unit_uuid: UUID, nodes: Iterable[GrantedNode]) -> 
         elif node.is_rewritable_input:
             publish.add(topic)
     return Grants(frozenset(publish), frozenset(subscribe))
+
+
+def data_pipe_filter(domain: str) -> str:
+    """Return what a data pipe in the field may subscribe to, to the letter, and nothing else (decisions.md 8)."""
+    return f"{domain}/+{PLATFORM_SUFFIX}"

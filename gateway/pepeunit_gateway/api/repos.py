@@ -6,10 +6,11 @@ from uuid import UUID
 from pydantic import Field
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
-from pepeunit_gateway.api.models import BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
+from pepeunit_gateway.api.models import BodyModel, ChangeModel, PageQuery, QueryModel, ReadModel, UtcTime
 from pepeunit_gateway.api.routing import RouteTable, Token
 from pepeunit_gateway.errors import NoAccessError, NotFoundError, RepoError
 from pepeunit_gateway.registry.listing import OrderBy
+from pepeunit_gateway.registry.platforms import available_platforms
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.repos import NewRepo, RepoChange, RepoFilter
 
@@ -52,6 +53,11 @@ class VersionRead(ReadModel):
 class VersionsRead(ReadModel):
     unit_count: int
     versions: list[VersionRead]
+
+
+class PlatformRead(ReadModel):
+    name: str
+    link: str
 
 
 class NewRepoBody(BodyModel):
@@ -120,6 +126,11 @@ class RepoQuery(PageQuery):
     order_by_last_update: OrderBy = OrderBy.DESC
 
 
+class PlatformQuery(QueryModel):
+    target_commit: str | None = Field(None, description="whose tag names the release")
+    target_tag: str | None = Field(None, description="the release; goes before target_commit")
+
+
 @routes.post(
     "",
     token=Token.REQUIRED,
@@ -149,6 +160,20 @@ async def get_repos(registry: Registry, agent: Agent, query: RepoQuery) -> RepoL
     return RepoList(count=page.count, repos=[RepoRead.model_validate(repo) for repo in page.items])
 
 
+@routes.get("/available_platforms/{uuid}", token=Token.REQUIRED)
+async def get_available_platforms(
+    registry: Registry, agent: Agent, uuid: UUID, query: PlatformQuery
+) -> list[PlatformRead]:
+    """List the compiled programs of a release; the one of the Repo's target version unless another is named.
+
+    Only compilable Repos have any.
+    """
+    found = await available_platforms(
+        registry.context, agent, uuid, target_commit=query.target_commit, target_tag=query.target_tag
+    )
+    return [PlatformRead.model_validate(platform) for platform in found]
+
+
 @routes.get("/versions/{uuid}", token=Token.OPTIONAL)
 async def get_versions(registry: Registry, agent: Agent, uuid: UUID) -> VersionsRead:
     """Count the units of a Repo by the commit they report, most used first."""
@@ -165,6 +190,12 @@ async def update_repo(registry: Registry, agent: Agent, uuid: UUID, body: RepoCh
 async def update_units_firmware(registry: Registry, agent: Agent, uuid: UUID) -> None:
     """Send Update to every auto-updating unit of a Repo that does not report its target."""
     await registry.repos.update_units_firmware(agent, uuid)
+
+
+@routes.post("/bulk_update", token=Token.REQUIRED, errors=(NoAccessError("only an Admin may do this"),))
+async def bulk_update(registry: Registry, agent: Agent) -> None:
+    """Do that for every auto-updating Repo; an Admin may."""
+    await registry.repos.bulk_update(agent)
 
 
 @routes.delete(

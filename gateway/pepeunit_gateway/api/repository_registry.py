@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field, SecretStr, field_validator
 
 from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.rules import require_token
 from pepeunit_gateway.api.models import BodyModel, PageQuery, ReadModel, UtcTime
 from pepeunit_gateway.api.routing import RouteTable, Token
 from pepeunit_gateway.errors import NoAccessError, RepositoryRegistryError, TooManyRequestsError
@@ -27,6 +28,7 @@ routes = RouteTable(
 _USERS_ONLY = NoAccessError("only a User may do this")
 _CREDENTIALS_NEEDED = NoAccessError("this private repository needs your own valid credentials; set them first")
 _PUBLIC = RepositoryRegistryError("the repository is public; it takes no credentials")
+_BACKEND_ONLY = NoAccessError("the gateway fetches what is missing by itself; nobody needs to ask for it")
 _TOO_EARLY = TooManyRequestsError("the repository was synchronised less than 10 s ago; try again later", retry_after=10)
 
 
@@ -200,6 +202,16 @@ async def get_credentials(registry: Registry, agent: Agent, uuid: UUID) -> Crede
 async def update_local_repository(registry: Registry, agent: Agent, uuid: UUID) -> None:
     """Fetch the repository now."""
     await registry.repositories.update_local(agent, uuid)
+
+
+@routes.patch("/backend_sync_registry", token=Token.REQUIRED, errors=(_BACKEND_ONLY,))
+async def backend_sync_registry(agent: Agent) -> None:
+    """Refused to everybody: the gateway fetches by itself what is missing on its disk.
+
+    It is for a Backend alone, whose token opens nothing but its connection to the broker.
+    """
+    require_token(agent)
+    raise NoAccessError(_BACKEND_ONLY.message)
 
 
 @routes.delete(

@@ -70,6 +70,7 @@ class Media(Enum):
     ZIP = "application/zip"
     TAR = "application/x-tar"
     TEXT = "text/plain"
+    MARKDOWN = "text/markdown"
 
 
 @dataclass(frozen=True, slots=True)

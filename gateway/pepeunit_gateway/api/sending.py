@@ -17,6 +17,7 @@ __all__ = ["make_download", "send_download"]
 
 _STALL_TIMEOUT = 60.0
 _LOOK_INTERVAL = 0.25
+_TEXTS = {Media.TEXT, Media.MARKDOWN}
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,7 @@ async def send_download(request: web.Request, value: Download, status: int) -> w
     """Send bytes at once or a stream piece by piece, with Content-Length; HEAD gets the headers alone."""
     if not isinstance(value.content, bytes):
         return await _send_stream(request, value, value.content, status)
-    charset = "utf-8" if value.media is Media.TEXT else None
+    charset = "utf-8" if value.media in _TEXTS else None
     return web.Response(
         status=status, body=value.content, content_type=value.media.value, charset=charset, headers=value.headers
     )

@@ -7,9 +7,12 @@ from aiohttp import web
 from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.api import (
     audit,
+    broker_hooks,
     data_pipes,
     edges,
+    metrics,
     permissions,
+    readme,
     repos,
     repository_registry,
     tokens,
@@ -22,6 +25,7 @@ from pepeunit_gateway.api import (
 from pepeunit_gateway.api.cors import add_cors
 from pepeunit_gateway.api.dispatch import Provider, add_routes
 from pepeunit_gateway.api.failures import answer_failures
+from pepeunit_gateway.api.features import add_features
 from pepeunit_gateway.api.gate import GATE, Gate
 from pepeunit_gateway.api.headers import stamp_headers
 from pepeunit_gateway.api.keys import OBSERVER, PIPES, PROXIES, REGISTRY, SETTINGS, TOKEN_HEADER
@@ -47,11 +51,14 @@ TABLES: tuple[RouteTable, ...] = (
     units.routes,
     unit_tokens.routes,
     unit_files.routes,
+    readme.routes,
+    broker_hooks.routes,
     unit_nodes.routes,
     edges.routes,
     data_pipes.routes,
     permissions.routes,
     audit.routes,
+    metrics.routes,
 )
 """Every declared route of the API."""
 
@@ -95,6 +102,7 @@ def assemble(
         context={MAX_PAGE_KEY: settings.max_pagination_size},
     )
     add_pages(app, settings, endpoints, readiness)
+    add_features(app, app_prefix=settings.app_prefix, api_prefix=settings.api_prefix)
     return app
 
 

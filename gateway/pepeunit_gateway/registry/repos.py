@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
-from pepeunit_gateway.access.rules import check_child_visibility, require_creator, require_user
+from pepeunit_gateway.access.rules import check_child_visibility, require_admin, require_creator, require_user
 from pepeunit_gateway.errors import NotFoundError, RepoError
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.constraints import unique
@@ -163,6 +163,11 @@ class Repos:
             row = await _load(connection, uuid)
         require_creator(agent, row.creator_uuid)
         await self._updates.update_repo(uuid, again=True)
+
+    async def bulk_update(self, agent: Agent) -> None:
+        """Do the same for every auto-updating Repo; an Admin may. A failing one is logged and harms no other."""
+        require_admin(agent)
+        await self._updates.update_all(again=True)
 
     async def versions(self, agent: Agent, uuid: UUID) -> Versions:
         """Count the units of a Repo by the commit they report."""

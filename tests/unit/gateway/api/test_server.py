@@ -49,7 +49,9 @@ def test_every_route_of_the_contract_is_there(document):
         ("POST", "/unit_nodes/check_data_pipe_config"), ("POST", "/unit_nodes/set_data_pipe_config"),
         ("GET", "/unit_nodes/get_data_pipe_config/{uuid}"), ("GET", "/unit_nodes/get_data_pipe_data/"),
         ("DELETE", "/unit_nodes/delete_data_pipe_data/{uuid}"),
-        ("GET", "/unit_nodes/edges"), ("DELETE", "/unit_nodes/edges/{uuid}"),
+        ("PATCH", "/repository_registry/backend_sync_registry"), ("GET", "/repos/available_platforms/{uuid}"),
+        ("POST", "/repos/bulk_update"), ("POST", "/units/auth"), ("POST", "/units/convert_toml_to_md"),
+        ("GET", "/metrics/"), ("GET", "/unit_nodes/edges"), ("DELETE", "/unit_nodes/edges/{uuid}"),
     }  # fmt: skip
 
 
