@@ -98,7 +98,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     settings = prepare_folder(settings)
     database = Database(database_url(settings))
     try:
-        await upgrade(database)
+        await upgrade(database, settings.data_dir)
         yield Registry(_context(settings, database), _no_broker)
     finally:
         await database.close()
@@ -140,7 +140,7 @@ class Gateway:
         self._stack.callback(close_sockets, sockets)
         database = Database(database_url(settings))
         self._stack.push_async_callback(database.close)
-        await upgrade(database)
+        await upgrade(database, settings.data_dir)
         context = _context(settings, database)
         self.registry = Registry(context, self._publish)
         ingest = Ingest(

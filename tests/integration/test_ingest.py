@@ -69,7 +69,7 @@ class Judge:
 async def database(tmp_path):
     opened = Database(URL.create("sqlite+aiosqlite", database=str(tmp_path / "pepeunit.sqlite")))
     try:
-        await upgrade(opened)
+        await upgrade(opened, tmp_path)
         yield opened
     finally:
         await opened.close()

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.engine import URL
 
@@ -105,9 +106,9 @@ def address_for(folder: Path) -> str:
 
 
 @asynccontextmanager
-async def open_database(folder: Path) -> AsyncIterator[Database]:
-    """Open the folder's database of the current kind, with every table in it."""
-    database = Database(session_databases.url_for(folder))
+async def open_database(folder: Path, *, migrated: bool = True, **settings: Any) -> AsyncIterator[Database]:
+    """Open the folder's database of the current kind, with every table in it or none; `settings` as of Database."""
+    database = Database(session_databases.url_for(folder, migrated=migrated), **settings)
     try:
         yield database
     finally:
@@ -121,7 +122,7 @@ def _sqlite(path: Path) -> URL:
 async def _upgrade(url: URL) -> None:
     database = Database(url)
     try:
-        await upgrade(database)
+        await upgrade(database, Path())  # nothing to back up
     finally:
         await database.close()
 

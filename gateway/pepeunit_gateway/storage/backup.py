@@ -1,12 +1,11 @@
 """A copy of an SQLite database that is complete while others use it, what its write-ahead log holds included."""
 
-import os
 import sqlite3
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
 from pepeunit_gateway.errors import StartError
+from pepeunit_gateway.storage.whole_file import written_whole
 
 __all__ = ["back_up"]
 
@@ -22,15 +21,8 @@ def back_up(source: Path, copy: Path) -> None:
         StartError: it cannot be read or written; nothing was changed.
     """
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f"{copy.name}.", dir=copy.parent)
-        os.close(descriptor)
-        try:
-            _copy(source, name)
-            _sync(name)
-            Path(name).replace(copy)
-            _sync(copy.parent)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with written_whole(copy) as target:
+            _copy(source, target)
     except (OSError, sqlite3.Error) as error:
         raise StartError(
             f"The database {source} cannot be backed up to {copy} before its upgrade: {error}. "
@@ -39,7 +31,7 @@ def back_up(source: Path, copy: Path) -> None:
         ) from error
 
 
-def _copy(source: Path, target: str) -> None:
+def _copy(source: Path, target: Path) -> None:
     existing = f"{source.absolute().as_uri()}?mode=rw"  # a source that is missing is not made
     with (
         closing(sqlite3.connect(existing, timeout=_LOCK_TIMEOUT, uri=True)) as old,
@@ -47,11 +39,3 @@ def _copy(source: Path, target: str) -> None:
     ):
         old.backup(new)
         new.execute("PRAGMA journal_mode=DELETE")  # the mode is copied too; a copy has no log beside it
-
-
-def _sync(path: str | Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

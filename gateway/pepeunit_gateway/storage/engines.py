@@ -17,12 +17,12 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from pepeunit_gateway.storage.postgresql import connector, watch_connections
 from pepeunit_gateway.storage.search import LOWER, lower
 
-__all__ = ["POSTGRESQL", "SINGLE", "SQLITE", "postgresql_engine", "sqlite_engine"]
+__all__ = ["POSTGRESQL", "SINGLE", "SQLITE", "migration_engine", "postgresql_engine", "sqlite_engine"]
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
@@ -40,6 +40,7 @@ _PRAGMAS = (
 _POOL_TIMEOUT = 30.0
 _COMMAND_TIMEOUT = 60.0
 _IDLE_IN_TRANSACTION = 60_000  # ms
+_MIGRATION_LOCK_TIMEOUT = 600_000  # ms
 
 
 def _pooled(url: URL, pool_size: int, **options: Any) -> AsyncEngine:
@@ -96,4 +97,26 @@ def postgresql_engine(url: URL, *, pool_size: int, busy_timeout: float, read_onl
     watch_connections(engine.sync_engine)
     if read_only:
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine
+
+
+def migration_engine(url: URL) -> AsyncEngine:
+    """Return an engine over asyncpg for one long transaction, which waits ten minutes for locks and works for hours.
+
+    Raises:
+        StartError: the address has an option that is not known.
+    """
+    server = {
+        "application_name": "pepeunit upgrade",
+        "lock_timeout": str(_MIGRATION_LOCK_TIMEOUT),
+        "idle_in_transaction_session_timeout": "0",
+        "timezone": "UTC",
+    }
+    engine = create_async_engine(
+        url.set(drivername="postgresql+asyncpg"),
+        poolclass=NullPool,
+        hide_parameters=True,
+        async_creator=connector(url, server_settings=server),
+    )
+    watch_connections(engine.sync_engine)
     return engine

@@ -1,12 +1,11 @@
 """Small JSON objects that are kept between starts, readable by the gateway's user only."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from pepeunit_gateway.errors import StartError
+from pepeunit_gateway.storage.whole_file import written_whole
 
 __all__ = ["read_kept", "write_kept"]
 
@@ -30,14 +29,5 @@ def read_kept(path: Path) -> dict[str, Any]:
 
 def write_kept(path: Path, values: dict[str, Any]) -> None:
     """Replace the file at once and for good."""
-    descriptor, new = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(values, file, indent=4)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(new).replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with written_whole(path) as new:
+        new.write_text(json.dumps(values, indent=4))

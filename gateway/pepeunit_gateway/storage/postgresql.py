@@ -4,17 +4,24 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.storage.outages import DatabaseAwayError
+from pepeunit_gateway.storage.search import COLLATION
 
-__all__ = ["connector", "dump_environment", "shown", "watch_connections"]
+__all__ = ["check_server", "connector", "dump_environment", "shown", "watch_connections"]
 
 _CONNECT_TIMEOUT = 10.0
+_OLDEST = 13
+_ABILITIES = text(
+    "SELECT current_setting('server_version_num')::int AS version, current_setting('server_encoding') AS encoding, "
+    "EXISTS (SELECT FROM pg_collation WHERE collname = :collation) AS has_collation"
+)
 
 _OPTIONS = frozenset(
     {"host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_min_protocol_version",
@@ -93,6 +100,27 @@ def watch_connections(engine: Engine) -> None:
         # asyncpg tells of a statement that took too long, and of a connection that broke meanwhile, by errors of Python
         if isinstance(context.original_exception, OSError):
             raise DatabaseAwayError(f"{type(context.original_exception).__name__} while the server was asked")
+
+
+async def check_server(connection: AsyncConnection) -> None:
+    """Refuse a server or database on which the gateway would not do what it says.
+
+    Raises:
+        StartError: says what to do.
+    """
+    row = (await connection.execute(_ABILITIES, {"collation": COLLATION})).one()
+    if row.version < _OLDEST * 10_000:
+        raise StartError(f"PostgreSQL is {row.version // 10_000}; this program needs {_OLDEST} or newer")
+    if row.encoding != "UTF8":
+        raise StartError(
+            f"The database keeps texts as {row.encoding}; make one that keeps any: "
+            "CREATE DATABASE pepeunit ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if not row.has_collation:
+        raise StartError(
+            "This PostgreSQL was built without ICU, which search in texts needs; use one as Debian or postgresql.org "
+            "build it"
+        )
 
 
 def dump_environment(url: URL) -> dict[str, str]:

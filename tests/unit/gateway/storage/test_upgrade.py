@@ -1,7 +1,6 @@
 """Migrations: the schema they make is the schema that the program expects."""
 
-import sqlite3
-from contextlib import closing
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine, inspect, text
-from sqlalchemy.engine import URL
+from sqlalchemy import Connection, inspect, text
+from structlog.testing import capture_logs
 
 from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.storage import upgrade as module
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.tables import metadata
 from pepeunit_gateway.storage.upgrade import SCHEMA_REVISION, upgrade
+from tests.support.databases import open_database, session_databases
+
+BOTH_DATABASES = True
 
 MIGRATIONS = Path(module.__file__).parent / "migrations"
 
@@ -58,9 +59,8 @@ EXPRESSION_INDEX = pytest.mark.filterwarnings("ignore:Skipped unsupported reflec
 
 @pytest.fixture
 async def database(tmp_path):
-    database = Database(URL.create("sqlite+aiosqlite", database=str(tmp_path / "x.sqlite3")))
-    yield database
-    await database.close()
+    async with open_database(tmp_path, migrated=False) as opened:
+        yield opened
 
 
 def test_there_is_one_head_and_the_program_knows_it():
@@ -77,16 +77,17 @@ def _differences(connection: Connection) -> list[object]:
 
 @pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
 @EXPRESSION_INDEX
-async def test_the_migrations_make_the_tables_of_the_program(database):
-    await upgrade(database)
+async def test_the_migrations_make_the_tables_of_the_program(database, tmp_path):
+    await upgrade(database, tmp_path)
     async with database.read() as connection:
         assert await connection.run_sync(_differences) == []
-        indexes = await connection.run_sync(lambda c: c.execute(text("SELECT name FROM sqlite_master")).scalars().all())
+        catalogue = "name FROM sqlite_master" if database.is_sqlite else "indexname FROM pg_indexes"
+        indexes = (await connection.execute(text(f"SELECT {catalogue}"))).scalars().all()
     assert "uq_permissions_agent_resource" in indexes
 
 
-async def test_every_column_of_the_contract_exists(database):
-    await upgrade(database)
+async def test_every_column_of_the_contract_exists(database, tmp_path):
+    await upgrade(database, tmp_path)
     async with database.read() as connection:
         found = await connection.run_sync(
             lambda c: {name: {col["name"] for col in inspect(c).get_columns(name)} for name in CONTRACT}
@@ -96,9 +97,9 @@ async def test_every_column_of_the_contract_exists(database):
 
 
 @EXPRESSION_INDEX
-async def test_every_foreign_key_is_the_start_of_an_index(database):
+async def test_every_foreign_key_is_the_start_of_an_index(database, tmp_path):
     """W46."""
-    await upgrade(database)
+    await upgrade(database, tmp_path)
 
     def bare(connection: Connection) -> list[str]:
         inspector = inspect(connection)
@@ -115,72 +116,32 @@ async def test_every_foreign_key_is_the_start_of_an_index(database):
         assert await connection.run_sync(bare) == []
 
 
-async def test_a_second_upgrade_changes_nothing(database):
-    await upgrade(database)
-    async with database.read() as connection:
-        before = (await connection.execute(text("PRAGMA schema_version"))).scalar_one()
-    await upgrade(database)
-    async with database.read() as connection:
-        assert (await connection.execute(text("PRAGMA schema_version"))).scalar_one() == before
+async def test_a_second_upgrade_changes_nothing(database, tmp_path, monkeypatch):
+    await upgrade(database, tmp_path)
+    monkeypatch.setattr(module, "_migrate", None)
+    await upgrade(database, tmp_path)
+    assert list(tmp_path.glob("*.before-*")) == []
 
 
-async def test_a_newer_schema_is_refused(database):
-    await upgrade(database)
+async def test_a_newer_schema_is_refused(database, tmp_path):
+    await upgrade(database, tmp_path)
     async with database.write() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StartError, match="newer than this program"):
-        await upgrade(database)
+        await upgrade(database, tmp_path)
 
 
-async def _become_older(database, monkeypatch):
-    """Let the database be of a known revision before the first one that there is."""
-    await upgrade(database)
-    async with database.write() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    monkeypatch.setattr(module, "_KNOWN_REVISIONS", ("0000", "0001", "0002", "0003", "0004"))
-
-
-async def test_an_older_database_is_backed_up_before_anything_is_done_to_it(database, monkeypatch):
-    await _become_older(database, monkeypatch)
-    with pytest.raises(CommandError, match="0000"):  # Alembic, which knows of no such revision, comes afterwards
-        await upgrade(database)
-    with closing(sqlite3.connect(f"{database.url.database}.before-0004")) as copy:
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0000",)]
-
-
-@pytest.fixture
-def no_room_for_a_backup(tmp_path):
-    """A folder where the copy would go."""
-    (tmp_path / "x.sqlite3.before-0004").mkdir()
-
-
-@pytest.mark.usefixtures("no_room_for_a_backup")
-async def test_without_a_backup_there_is_no_upgrade(database, monkeypatch):
-    await _become_older(database, monkeypatch)
-    with pytest.raises(StartError, match="cannot be backed up"):
-        await upgrade(database)
-
-
-async def test_a_file_that_is_no_database_is_a_clear_message(tmp_path):
-    path = tmp_path / "x.sqlite3"
-    path.write_bytes(b"this is a text, not a database\n" * 100)
-    database = Database(URL.create("sqlite+aiosqlite", database=str(path)))
+async def test_of_many_that_start_together_one_makes_the_tables_and_all_go_on(tmp_path):
+    url = session_databases.url_for(tmp_path, migrated=False)
+    several = [Database(url) for _ in range(5)]
     try:
-        with pytest.raises(StartError, match="cannot be opened"):
-            await upgrade(database)
+        with capture_logs() as logs:
+            await asyncio.gather(*(upgrade(database, tmp_path) for database in several))
+        assert [entry["event"] for entry in logs] == ["storage.schema.ready"]
+        async with several[0].read() as connection:
+            assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).all() == [
+                (SCHEMA_REVISION,)
+            ]
     finally:
-        await database.close()
-    assert path.read_bytes().startswith(b"this is a text")
-
-
-def test_the_schema_is_sound_for_postgresql_too():
-    """Every table compiles for PostgreSQL, the second database of a later issue."""
-    engine = create_engine("sqlite://")
-    from sqlalchemy.dialects import postgresql
-    from sqlalchemy.schema import CreateIndex, CreateTable
-
-    for table in metadata.sorted_tables:
-        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
-        for index in table.indexes:
-            assert "INDEX" in str(CreateIndex(index).compile(dialect=postgresql.dialect()))
-    engine.dispose()
+        for database in several:
+            await database.close()
