@@ -14,7 +14,7 @@ from pepeunit_gateway.access.scopes import check_scope
 from pepeunit_gateway.api.failures import invalid_input
 from pepeunit_gateway.api.keys import TOKEN_HEADER
 from pepeunit_gateway.api.reading import query_values, read_body, read_upload, repeated_fields
-from pepeunit_gateway.api.routing import Download, Endpoint, RouteTable, Token, Upload
+from pepeunit_gateway.api.routing import Download, Encoded, Endpoint, RouteTable, Token, Upload
 from pepeunit_gateway.api.sending import make_download, send_download
 
 __all__ = ["Provider", "add_routes"]
@@ -90,6 +90,8 @@ class _Dispatcher:
             return await send_download(request, value, endpoint.route.status)
         if endpoint.answer is type(None):
             return web.Response(status=endpoint.route.status)
+        if isinstance(value, Encoded):
+            return web.Response(status=endpoint.route.status, body=value.body, content_type="application/json")
         if self._encoder is None:  # built with the first answer, so that a start does not wait for it
             self._encoder = TypeAdapter(endpoint.answer)
         body = self._encoder.dump_json(value)

@@ -14,7 +14,8 @@ What a parameter is, is read from its annotation:
     Upload                    the multipart field of that name
     anything else             taken from the provider of that type (Agent, Registry, IdempotencyKey, ...)
 
-and what is answered from the return annotation: `None` is 204, `Download` bytes or a stream, everything else JSON.
+and what is answered from the return annotation: `None` is 204, `Download` bytes or a stream, everything else JSON;
+`Encoded[Model]` is the JSON of a model that something else has made.
 """
 
 import inspect
@@ -23,7 +24,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType, TracebackType
-from typing import Any, Protocol, Self, TypeVar, get_type_hints
+from typing import Any, Generic, Protocol, Self, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from pepeunit_gateway.api.models import BodyModel, QueryModel
@@ -32,6 +33,7 @@ from pepeunit_gateway.errors import ApiError
 __all__ = [
     "DEFAULT_MAX_BODY",
     "Download",
+    "Encoded",
     "Endpoint",
     "Handler",
     "Media",
@@ -45,6 +47,7 @@ __all__ = [
 
 Handler = Callable[..., Awaitable[Any]]
 _H = TypeVar("_H", bound=Handler)
+_A = TypeVar("_A")
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 DEFAULT_MAX_BODY = 256 * 1024
@@ -71,6 +74,13 @@ class Media(Enum):
     TAR = "application/x-tar"
     TEXT = "text/plain"
     MARKDOWN = "text/markdown"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded(Generic[_A]):
+    """An answer that is JSON already, as the model between the brackets would give it."""
+
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,7 @@ def read_signature(route: Route, handler: Handler) -> Endpoint:
     where = f"{route.method} {route.path}"
     if "return" not in hints or any(name not in hints for name in names):
         raise TypeError(f"{where}: annotate every parameter and the return value of the handler")
+    answer = hints["return"]
     placeholders = set(_PLACEHOLDER.findall(route.path))
     path_params: dict[str, type] = {}
     needs: dict[str, type] = {}
@@ -193,7 +204,7 @@ def read_signature(route: Route, handler: Handler) -> Endpoint:
         body=bodies[0] if bodies else None,
         upload=uploads[0] if uploads else None,
         needs=MappingProxyType(needs),
-        answer=hints["return"],
+        answer=get_args(answer)[0] if get_origin(answer) is Encoded else answer,
     )
 
 

@@ -7,11 +7,12 @@ from pydantic import Field
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.api.models import MAX_INTEGER, BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
-from pepeunit_gateway.api.routing import RouteTable, Token
+from pepeunit_gateway.api.routing import Encoded, RouteTable, Token
 from pepeunit_gateway.errors import MqttError, NoAccessError, UnitNodeError
 from pepeunit_gateway.registry.entities import UnitNodeType
 from pepeunit_gateway.registry.listing import OrderBy
-from pepeunit_gateway.registry.nodes import NodeChange, NodeFilter
+from pepeunit_gateway.registry.node_reads import NodeFilter
+from pepeunit_gateway.registry.nodes import NodeChange
 from pepeunit_gateway.registry.registry import Registry
 
 __all__ = ["UnitNodeRead", "routes"]
@@ -77,16 +78,15 @@ class UnitNodeQuery(PageQuery):
 
 
 @routes.get("/{uuid}", token=Token.OPTIONAL)
-async def get_unit_node(registry: Registry, agent: Agent, uuid: UUID) -> UnitNodeRead:
+async def get_unit_node(registry: Registry, agent: Agent, uuid: UUID) -> Encoded[UnitNodeRead]:
     """Return one node."""
-    return UnitNodeRead.model_validate(await registry.nodes.get(agent, uuid))
+    return Encoded(await registry.node_reads.one(agent, uuid))
 
 
 @routes.get("", token=Token.OPTIONAL)
-async def get_unit_nodes(registry: Registry, agent: Agent, query: UnitNodeQuery) -> UnitNodeList:
+async def get_unit_nodes(registry: Registry, agent: Agent, query: UnitNodeQuery) -> Encoded[UnitNodeList]:
     """List the nodes that you may see."""
-    page = await registry.nodes.page(agent, NodeFilter(**query.filters(), paging=query.paging))
-    return UnitNodeList(count=page.count, unit_nodes=[UnitNodeRead.model_validate(node) for node in page.items])
+    return Encoded(await registry.node_reads.page(agent, NodeFilter(**query.filters(), paging=query.paging)))
 
 
 @routes.patch("/{uuid}", token=Token.REQUIRED, errors=(UnitNodeError("only an Input can be rewritable"),))

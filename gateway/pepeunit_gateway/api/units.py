@@ -8,7 +8,7 @@ from pydantic import Field
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.api.models import BodyModel, ChangeModel, PageQuery, ReadModel, UtcTime
 from pepeunit_gateway.api.request_headers import IdempotencyKey
-from pepeunit_gateway.api.routing import RouteTable, Token
+from pepeunit_gateway.api.routing import Encoded, RouteTable, Token
 from pepeunit_gateway.api.unit_nodes import UnitNodeRead
 from pepeunit_gateway.errors import NoAccessError, NotFoundError, UnitError
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus, UnitNodeType
@@ -184,16 +184,15 @@ async def create_units(registry: Registry, agent: Agent, key: IdempotencyKey, bo
 
 
 @routes.get("/{uuid}", token=Token.OPTIONAL)
-async def get_unit(registry: Registry, agent: Agent, uuid: UUID) -> UnitRead:
+async def get_unit(registry: Registry, agent: Agent, uuid: UUID) -> Encoded[UnitRead]:
     """Return the public fields of one unit."""
-    return UnitRead.model_validate(await registry.units.get(agent, uuid))
+    return Encoded(await registry.unit_reads.one(agent, uuid))
 
 
 @routes.get("", token=Token.OPTIONAL)
-async def get_units(registry: Registry, agent: Agent, query: UnitQuery) -> UnitList:
+async def get_units(registry: Registry, agent: Agent, query: UnitQuery) -> Encoded[UnitList]:
     """List the units that you may see."""
-    page = await registry.units.page(agent, UnitFilter(**query.filters(), paging=query.paging))
-    return UnitList(count=page.count, units=[UnitRead.model_validate(unit) for unit in page.items])
+    return Encoded(await registry.unit_reads.page(agent, UnitFilter(**query.filters(), paging=query.paging)))
 
 
 @routes.patch("/{uuid}", token=Token.REQUIRED, errors=(_TAKEN, _INCOMPLETE))

@@ -1,6 +1,5 @@
 """The entities as frozen values: their fields are the read views of protocol/entities.md 1.1-1.7."""
 
-import json
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -33,7 +32,6 @@ __all__ = [
     "Version",
     "Versions",
     "from_row",
-    "to_unit",
 ]
 
 T = TypeVar("T")
@@ -170,13 +168,13 @@ class UnitNode:
 class UnitState:
     """The last state message, filtered (protocol/broker.md 6.4)."""
 
-    ifconfig: list[Any]
-    millis: float | None
-    mem_free: float | None
-    mem_alloc: float | None
-    freq: float | None
-    statvfs: list[Any]
-    pu_commit_version: str | None
+    ifconfig: list[Any] = field(default_factory=list)
+    millis: float | None = None
+    mem_free: float | None = None
+    mem_alloc: float | None = None
+    freq: float | None = None
+    statvfs: list[Any] = field(default_factory=list)
+    pu_commit_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +243,3 @@ def from_row(entity: type[E], row: Row[Any], **more: Any) -> E:
         if kind and value is not None:
             values[name] = kind(value)
     return entity(**values, **more)
-
-
-def to_unit(row: Row[Any], nodes: list[UnitNode] | None = None) -> Unit:
-    """Make the read view of a row of `units`."""
-    state = UnitState(**json.loads(row.unit_state_dict)) if row.unit_state_dict else None
-    return from_row(Unit, row, unit_state=state, unit_nodes=nodes or [])

@@ -1,7 +1,10 @@
-"""UnitNodes: reading, changing, setting an Input. Source: protocol/entities.md 1.5, rest.md 2.7, W1 and W16."""
+"""UnitNodes: changing, setting an Input; how they are read stands in node_reads.py.
+
+Source: protocol/entities.md 1.5, rest.md 2.7, W1 and W16.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,31 +21,16 @@ from pepeunit_gateway.errors import NotFoundError, UnitNodeError
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
-from pepeunit_gateway.registry.entities import Page, UnitNode, UnitNodeType, from_row
-from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
+from pepeunit_gateway.registry.entities import UnitNode, UnitNodeType, from_row
 from pepeunit_gateway.registry.node_sync import linked_units
-from pepeunit_gateway.registry.visibility import check_sight, is_permitted, linked_to_unit, permission_names, visible
-from pepeunit_gateway.storage.tables import permissions, units, units_nodes, units_nodes_edges
+from pepeunit_gateway.registry.visibility import is_permitted, linked_to_unit, permission_names
+from pepeunit_gateway.storage.tables import permissions, units, units_nodes
 from pepeunit_gateway.topics import is_platform_topic, node_topic
 
-__all__ = ["NodeChange", "NodeFilter", "Nodes", "Publish"]
+__all__ = ["NodeChange", "Nodes", "Publish"]
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 """Hands a payload to the broker; raises MqttError where it was not acknowledged."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeFilter:
-    """Absent means "all"; `output_uuid` asks for the Inputs that this Output feeds."""
-
-    uuids: Sequence[UUID] = ()
-    unit_uuid: UUID | None = None
-    search_string: str | None = None
-    type: Sequence[UnitNodeType] = ()
-    visibility_level: Sequence[VisibilityLevel] = ()
-    output_uuid: UUID | None = None
-    order_by_create_date: OrderBy = OrderBy.DESC
-    paging: Paging = FIRST_PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +50,6 @@ class Nodes:
         self._context = context
         self._publish = publish
         self._setting: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
-
-    async def get(self, agent: Agent, uuid: UUID) -> UnitNode:
-        """Return one node."""
-        async with self._context.database.read() as connection:
-            row = await load_node(connection, uuid)
-            await check_sight(connection, agent, units_nodes, row)
-        return from_row(UnitNode, row)
-
-    async def page(self, agent: Agent, wanted: NodeFilter) -> Page[UnitNode]:
-        """Return a page of the nodes that the caller may see."""
-        query = select(units_nodes).where(*search(wanted.search_string, units_nodes.c.topic_name))
-        if wanted.uuids:
-            query = query.where(units_nodes.c.uuid.in_(list(wanted.uuids)))
-        if wanted.unit_uuid:
-            query = query.where(units_nodes.c.unit_uuid == wanted.unit_uuid)
-        if wanted.type:
-            query = query.where(units_nodes.c.type.in_([kind.value for kind in wanted.type]))
-        if wanted.output_uuid:
-            edge = units_nodes_edges
-            fed = select(edge.c.node_input_uuid).where(edge.c.node_output_uuid == wanted.output_uuid)
-            query = query.where(units_nodes.c.uuid.in_(fed))
-        query = query.where(visible(agent, units_nodes, wanted.visibility_level)).order_by(
-            ordered(units_nodes.c.create_datetime, wanted.order_by_create_date), units_nodes.c.uuid
-        )
-        async with self._context.database.read() as connection:
-            count, rows = await fetch_page(connection, query, wanted.paging)
-        return Page(count, [from_row(UnitNode, row) for row in rows])
 
     async def edit(self, agent: Agent, uuid: UUID, change: NodeChange) -> UnitNode:
         """Change a node; what units may do with it follows at once."""

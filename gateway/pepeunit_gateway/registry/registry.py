@@ -6,6 +6,7 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.edges import Edges
 from pepeunit_gateway.registry.hashing import Hashing
 from pepeunit_gateway.registry.logins import Logins
+from pepeunit_gateway.registry.node_reads import NodeReads
 from pepeunit_gateway.registry.nodes import Nodes, Publish
 from pepeunit_gateway.registry.outbox import Outbox
 from pepeunit_gateway.registry.permissions import Permissions
@@ -13,6 +14,7 @@ from pepeunit_gateway.registry.repos import Repos
 from pepeunit_gateway.registry.repositories import Repositories
 from pepeunit_gateway.registry.tokens import Tokens
 from pepeunit_gateway.registry.unit_files import UnitFiles
+from pepeunit_gateway.registry.unit_reads import UnitReads
 from pepeunit_gateway.registry.unit_tokens import UnitTokens
 from pepeunit_gateway.registry.units import Units
 from pepeunit_gateway.registry.updates import Updates
@@ -36,9 +38,11 @@ class Registry:
         self.repositories = Repositories(context)
         self.repos = Repos(context, self.updates)
         self.units = Units(context, self.updates)
+        self.unit_reads = UnitReads(context.database)
         self.unit_files = UnitFiles(context, self.updates)
         self.unit_tokens = UnitTokens(context)
         self.nodes = Nodes(context, publish)
+        self.node_reads = NodeReads(context.database)
         self.edges = Edges(context)
         self.permissions = Permissions(context)
         self.outbox = Outbox(context)

@@ -24,11 +24,12 @@ from pepeunit_gateway.firmware.schema import SchemaExample
 from pepeunit_gateway.firmware.versions import RepoRule, Target, UnitRule, resolve
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
-from pepeunit_gateway.registry.entities import Unit, to_unit
+from pepeunit_gateway.registry.entities import Unit
 from pepeunit_gateway.registry.idempotency import recall_answer, remember_answer, request_digest
 from pepeunit_gateway.registry.naming import check_name
 from pepeunit_gateway.registry.node_sync import insert_nodes, node_keys
 from pepeunit_gateway.registry.targets import check_unit_rule, read_examples, repo_rule, select_units
+from pepeunit_gateway.registry.unit_states import to_unit
 from pepeunit_gateway.registry.visibility import insert_permissions, permission_names
 from pepeunit_gateway.storage.tables import repos, units
 

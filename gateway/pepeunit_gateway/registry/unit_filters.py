@@ -10,10 +10,9 @@ from sqlalchemy import ColumnElement, Select, exists, select
 from pepeunit_gateway.access.agents import VisibilityLevel
 from pepeunit_gateway.registry.entities import UnitNodeType
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, ordered, search
-from pepeunit_gateway.registry.targets import select_units
 from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
 
-__all__ = ["UnitFilter", "nodes_query", "units_query"]
+__all__ = ["UnitFilter", "filtered_units", "nodes_of_unit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,12 @@ def _node_conditions(wanted: UnitFilter) -> list[Any]:
     return conditions
 
 
-def units_query(wanted: UnitFilter, seen: ColumnElement[bool]) -> Select[Any]:
-    """Select the units; with nodes asked for, only units that have such a node, of those that `seen` lets through."""
-    query = select_units().where(*search(wanted.search_string, units.c.name))
+def filtered_units(query: Select[Any], wanted: UnitFilter, seen: ColumnElement[bool]) -> Select[Any]:
+    """Narrow and order `query`, which reads units.
+
+    With nodes asked for, only units remain that have such a node, of those that `seen` lets through.
+    """
+    query = query.where(*search(wanted.search_string, units.c.name))
     if wanted.uuids:
         query = query.where(units.c.uuid.in_(list(wanted.uuids)))
     if wanted.creator_uuid:
@@ -77,10 +79,11 @@ def units_query(wanted: UnitFilter, seen: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def nodes_query(wanted: UnitFilter, unit_uuids: Sequence[UUID]) -> Select[Any]:
-    """Select the nodes of these units that the filter asks for."""
+def nodes_of_unit(query: Select[Any], wanted: UnitFilter, seen: ColumnElement[bool]) -> Select[Any]:
+    """Narrow and order `query`, which reads nodes, to those of the unit of the query around it."""
+    own = units_nodes.c.unit_uuid == units.c.uuid
     return (
-        select(units_nodes)
-        .where(units_nodes.c.unit_uuid.in_(list(unit_uuids)), *_node_conditions(wanted))
+        query.where(own, seen, *_node_conditions(wanted))
         .order_by(units_nodes.c.type.desc(), units_nodes.c.topic_name, units_nodes.c.uuid)
+        .correlate(units)
     )

@@ -1,4 +1,4 @@
-"""Units: reading, changing, deleting; how they are made stands in unit_creation.py.
+"""Units: changing and deleting; how they are made stands in unit_creation.py, how they are read in unit_reads.py.
 
 Source: protocol/entities.md 1.4, protocol/rest.md 2.6, W28.
 """
@@ -18,16 +18,14 @@ from pepeunit_gateway.firmware.versions import UnitRule, resolve
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
-from pepeunit_gateway.registry.entities import Page, Unit, UnitNode, from_row, to_unit
-from pepeunit_gateway.registry.listing import fetch_page
+from pepeunit_gateway.registry.entities import Unit
 from pepeunit_gateway.registry.naming import check_name
 from pepeunit_gateway.registry.node_sync import linked_units
 from pepeunit_gateway.registry.removals import queue_removals, remove_queued
 from pepeunit_gateway.registry.targets import check_unit_rule, load_unit, read_examples, repo_rule, unit_rule
 from pepeunit_gateway.registry.unit_creation import NewUnit, UnitCreation
-from pepeunit_gateway.registry.unit_filters import UnitFilter, nodes_query, units_query
+from pepeunit_gateway.registry.unit_states import to_unit
 from pepeunit_gateway.registry.updates import Updates
-from pepeunit_gateway.registry.visibility import check_sight, visible
 from pepeunit_gateway.storage.tables import units, units_nodes
 
 __all__ = ["NewUnit", "UnitChange", "Units"]
@@ -60,26 +58,6 @@ class Units:
     async def create_batch(self, agent: Agent, news: Sequence[NewUnit], key: str) -> list[Unit]:
         """Create up to a hundred units at once; see `UnitCreation`."""
         return await self._creation.create_batch(agent, news, key)
-
-    async def get(self, agent: Agent, uuid: UUID) -> Unit:
-        """Return the public fields of one unit."""
-        async with self._context.database.read() as connection:
-            row = await load_unit(connection, uuid)
-            await check_sight(connection, agent, units, row)
-        return to_unit(row)
-
-    async def page(self, agent: Agent, wanted: UnitFilter) -> Page[Unit]:
-        """Return a page of the units that the caller may see, with their nodes where asked for."""
-        seen = visible(agent, units_nodes, None)
-        query = units_query(wanted, seen).where(visible(agent, units, wanted.visibility_level))
-        async with self._context.database.read() as connection:
-            count, rows = await fetch_page(connection, query, wanted.paging)
-            nodes: dict[UUID, list[UnitNode]] = {}
-            if wanted.is_include_output_unit_nodes and rows:
-                found = nodes_query(wanted, [row.uuid for row in rows]).where(seen)
-                for row in (await connection.execute(found)).all():
-                    nodes.setdefault(row.unit_uuid, []).append(from_row(UnitNode, row))
-        return Page(count, [to_unit(row, nodes.get(row.uuid, [])) for row in rows])
 
     async def edit(self, agent: Agent, uuid: UUID, change: UnitChange) -> Unit:
         """Change a unit; where its target moves, nodes and command go with the same transaction."""

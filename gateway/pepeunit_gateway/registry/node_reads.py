@@ -1,0 +1,67 @@
+"""Unit nodes as JSON, fit to be sent. Source: protocol/rest.md 2.7, W46."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from uuid import UUID
+
+from sqlalchemy import select
+
+from pepeunit_gateway.access.agents import Agent, VisibilityLevel
+from pepeunit_gateway.registry.entities import UnitNode, UnitNodeType
+from pepeunit_gateway.registry.json_reads import JsonReads
+from pepeunit_gateway.registry.json_rows import json_row
+from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, ordered, search
+from pepeunit_gateway.registry.visibility import visible
+from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.tables import units_nodes, units_nodes_edges
+
+__all__ = ["NodeFilter", "NodeReads"]
+
+_MEMBERS = tuple(field.name for field in fields(UnitNode))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFilter:
+    """Absent means "all"; `output_uuid` asks for the Inputs that this Output feeds."""
+
+    uuids: Sequence[UUID] = ()
+    unit_uuid: UUID | None = None
+    search_string: str | None = None
+    type: Sequence[UnitNodeType] = ()
+    visibility_level: Sequence[VisibilityLevel] = ()
+    output_uuid: UUID | None = None
+    order_by_create_date: OrderBy = OrderBy.DESC
+    paging: Paging = FIRST_PAGE
+
+
+class NodeReads:
+    """What is read of nodes most often."""
+
+    def __init__(self, database: Database) -> None:
+        body = json_row(units_nodes, _MEMBERS, sqlite=database.is_sqlite)
+        self._reads = JsonReads(database, units_nodes, "unit node", [body])
+
+    async def one(self, agent: Agent, uuid: UUID) -> bytes:
+        """Return one node."""
+        body: str
+        (body,) = await self._reads.one(agent, uuid)
+        return body.encode()
+
+    async def page(self, agent: Agent, wanted: NodeFilter) -> bytes:
+        """Return a page of the nodes that the caller may see."""
+        query = self._reads.select().where(*search(wanted.search_string, units_nodes.c.topic_name))
+        if wanted.uuids:
+            query = query.where(units_nodes.c.uuid.in_(list(wanted.uuids)))
+        if wanted.unit_uuid:
+            query = query.where(units_nodes.c.unit_uuid == wanted.unit_uuid)
+        if wanted.type:
+            query = query.where(units_nodes.c.type.in_([kind.value for kind in wanted.type]))
+        if wanted.output_uuid:
+            edge = units_nodes_edges
+            fed = select(edge.c.node_input_uuid).where(edge.c.node_output_uuid == wanted.output_uuid)
+            query = query.where(units_nodes.c.uuid.in_(fed))
+        query = query.where(visible(agent, units_nodes, wanted.visibility_level)).order_by(
+            ordered(units_nodes.c.create_datetime, wanted.order_by_create_date), units_nodes.c.uuid
+        )
+        count, rows = await self._reads.page(agent, query, wanted.paging, replace(wanted, paging=FIRST_PAGE))
+        return b'{"count":%d,"unit_nodes":[%s]}' % (count, ",".join([body for (body,) in rows]).encode())

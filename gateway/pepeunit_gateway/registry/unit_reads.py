@@ -1,0 +1,57 @@
+"""Units as JSON, fit to be sent. Source: protocol/rest.md 2.6, W46."""
+
+from dataclasses import fields, replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, literal_column, select
+
+from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.registry.entities import Unit, UnitNode
+from pepeunit_gateway.registry.json_reads import JsonReads
+from pepeunit_gateway.registry.json_rows import json_row
+from pepeunit_gateway.registry.listing import FIRST_PAGE
+from pepeunit_gateway.registry.unit_filters import UnitFilter, filtered_units, nodes_of_unit
+from pepeunit_gateway.registry.unit_states import state_json
+from pepeunit_gateway.registry.visibility import visible
+from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.tables import units, units_nodes
+
+__all__ = ["UnitReads"]
+
+_MEMBERS = tuple(field.name for field in fields(Unit) if field.name in units.c)
+_NODE_MEMBERS = tuple(field.name for field in fields(UnitNode))
+_NO_NODES: ColumnElement[str | None] = literal_column("NULL")
+
+
+class UnitReads:
+    """What is read of units most often."""
+
+    def __init__(self, database: Database) -> None:
+        self._node = json_row(units_nodes, _NODE_MEMBERS, sqlite=database.is_sqlite).label("body")
+        body = json_row(units, _MEMBERS, sqlite=database.is_sqlite)
+        self._join = func.group_concat if database.is_sqlite else func.string_agg
+        self._reads = JsonReads(database, units, "unit", [body, units.c.unit_state_dict])
+
+    async def one(self, agent: Agent, uuid: UUID) -> bytes:
+        """Return one unit, without its nodes."""
+        body, state = await self._reads.one(agent, uuid)
+        return _unit(body, state, None)
+
+    async def page(self, agent: Agent, wanted: UnitFilter) -> bytes:
+        """Return a page of the units that the caller may see, with their nodes where asked for."""
+        seen = visible(agent, units_nodes, None)
+        nodes = self._nodes(wanted, seen) if wanted.is_include_output_unit_nodes else _NO_NODES
+        query = filtered_units(self._reads.select(nodes), wanted, seen)
+        query = query.where(visible(agent, units, wanted.visibility_level))
+        count, rows = await self._reads.page(agent, query, wanted.paging, replace(wanted, paging=FIRST_PAGE))
+        return b'{"count":%d,"units":[%s]}' % (count, b",".join([_unit(*row) for row in rows]))
+
+    def _nodes(self, wanted: UnitFilter, seen: ColumnElement[bool]) -> Any:
+        nodes = nodes_of_unit(select(self._node), wanted, seen).subquery("nodes")
+        return select(self._join(nodes.c.body, literal_column("','"))).scalar_subquery()
+
+
+def _unit(body: str, state: str | None, nodes: str | None) -> bytes:
+    """Put the members that are kept elsewhere behind those of the row."""
+    return b'%s,"unit_state":%s,"unit_nodes":[%s]}' % (body[:-1].encode(), state_json(state), (nodes or "").encode())
