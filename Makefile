@@ -11,7 +11,7 @@ VENV_PYTHON := .venv/bin/python
 ARGS ?=
 ONLY ?=
 
-.PHONY: help run demo test check format bench lock powercut fuzz clean
+.PHONY: help run demo test check format docs bench lock powercut fuzz clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -36,6 +36,10 @@ format: ## format the sources and apply the safe fixes
 	@.ci/setup dev
 	@$(VENV_PYTHON) -m ruff format .
 	@$(VENV_PYTHON) -m ruff check --fix-only .
+
+docs: ## write the page that is made of the access table
+	@.ci/setup dev
+	@$(VENV_PYTHON) -m tests.support.access docs/access.md
 
 bench: ## the benchmarks, one line per figure (ONLY=name for one)
 	@.ci/setup mosquitto postgresql redis gateway micropython

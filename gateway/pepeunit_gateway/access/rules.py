@@ -50,7 +50,7 @@ def may_see(
     """
     if visibility is VisibilityLevel.PUBLIC or agent.is_user(creator_uuid) or is_self:
         return True
-    if agent.type is AgentType.BOT:
+    if agent.type not in (AgentType.USER, AgentType.UNIT):
         return False
     if agent.is_admin and not acting:
         return True

@@ -68,7 +68,7 @@ def visible(agent: Agent, table: Table, levels: Sequence[VisibilityLevel] | None
     wanted = true() if not levels else level.in_([str(value) for value in levels])
     if agent.is_admin:
         return wanted
-    if agent.type is AgentType.BOT:
+    if agent.type not in (AgentType.USER, AgentType.UNIT):
         return wanted & (level == VisibilityLevel.PUBLIC.value)
     open_levels = level.in_([VisibilityLevel.PUBLIC.value, VisibilityLevel.INTERNAL.value])
     mine = table.c.creator_uuid == agent.uuid if agent.type is AgentType.USER else false()

@@ -1,6 +1,6 @@
 """Visibility as a table written by hand."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -23,10 +23,11 @@ AGENTS = {
     "stranger": Agent(AgentType.USER, STRANGER, UserRole.USER),
     "admin": Agent(AgentType.USER, ADMIN, UserRole.ADMIN),
     "unit": Agent(AgentType.UNIT, UNIT),
+    "backend": Agent(AgentType.BACKEND, UUID(int=5)),
 }
 # level -> who sees it without a permission row, who with one
 SEES = {
-    "Public": ({"bot", "creator", "stranger", "admin", "unit"}, {"bot", "creator", "stranger", "admin", "unit"}),
+    "Public": (set(AGENTS), set(AGENTS)),
     "Internal": ({"creator", "stranger", "admin", "unit"}, {"creator", "stranger", "admin", "unit"}),
     "Private": ({"creator", "admin"}, {"creator", "stranger", "admin", "unit"}),
 }
