@@ -1,13 +1,16 @@
 """The world in which acts are killed, and the acts. Ids go from one process to the next as text."""
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
+from pepeunit_gateway.access.permissions import HolderType, ResourceType
 from pepeunit_gateway.registry.entities import GitPlatform
-from pepeunit_gateway.registry.nodes import NodeFilter
+from pepeunit_gateway.registry.node_reads import NodeFilter
+from pepeunit_gateway.registry.permissions import NewPermission
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.repos import NewRepo
 from pepeunit_gateway.registry.repositories import NewRepository
@@ -55,7 +58,7 @@ async def _telemetry(registry: Registry, unit: UUID, node: UUID) -> None:
 
 
 async def make_world(registry: Registry, git: Path) -> World:
-    """Alice has a repository, a Repo and two linked units with telemetry, and a repository that nothing uses."""
+    """Alice has a repository, a Repo, two linked units with telemetry and a spare repository; Bobby has a unit too."""
     root = await registry.users.create_admin("root-admin", PASSWORD)
     admin = Agent(AgentType.USER, root.uuid, UserRole.ADMIN)
     world = {name: str((await registry.users.register(admin, name, PASSWORD)).uuid) for name in ("alice", "bobby")}
@@ -64,14 +67,19 @@ async def make_world(registry: Registry, git: Path) -> World:
     world["spare"] = str(await _repository(registry, alice, git, "spare"))
     new = NewRepo(repository, "main", VisibilityLevel.PUBLIC, "sample-repo", False, is_only_tag_update=False)  # noqa: FBT003 - is_compilable_repo, by position
     world["repo"] = str((await registry.repos.create(alice, new)).uuid)
-    for name in ("first", "second"):
-        unit = await registry.units.create(alice, _unit(UUID(world["repo"]), f"{name}-unit"))
+    for name, owner in (("first", alice), ("second", alice), ("bobs", _user(world, "bobby"))):
+        unit = await registry.units.create(owner, _unit(UUID(world["repo"]), f"{name}-unit"))
         world[name] = str(unit.uuid)
-        page = await registry.nodes.page(alice, NodeFilter(unit_uuid=unit.uuid))
-        world |= {f"{name} {node.topic_name}": str(node.uuid) for node in page.items}
+        page = json.loads(await registry.node_reads.page(alice, NodeFilter(unit_uuid=unit.uuid)))
+        world |= {f"{name} {node['topic_name']}": node["uuid"] for node in page["unit_nodes"]}
         await _telemetry(registry, unit.uuid, UUID(world[f"{name} temperature/pepeunit"]))
+    await registry.permissions.grant(alice, _permission(world, "second"))
     world["edge"] = str((await _link(registry, world, "first", "second")).uuid)
     return world
+
+
+def _permission(world: World, name: str) -> NewPermission:
+    return NewPermission(UUID(world["bobby"]), HolderType.USER, UUID(world[name]), ResourceType.UNIT)
 
 
 async def _link(registry: Registry, world: World, source: str, target: str):
@@ -95,10 +103,39 @@ async def delete_unit(registry: Registry, world: World) -> None:
     await registry.units.delete(_user(world, "alice"), UUID(world["first"]))
 
 
+async def create_batch(registry: Registry, world: World) -> None:
+    units = [_unit(UUID(world["repo"]), f"unit-{number}") for number in range(3)]
+    await registry.units.create_batch(_user(world, "alice"), units, "a-key")
+
+
+async def create_grant(registry: Registry, world: World) -> None:
+    await registry.permissions.grant(_user(world, "alice"), _permission(world, "first"))
+
+
+async def delete_grant(registry: Registry, world: World) -> None:
+    alice = _user(world, "alice")
+    await registry.permissions.revoke(alice, holder=UUID(world["bobby"]), resource=UUID(world["second"]))
+
+
+async def delete_user(registry: Registry, world: World) -> None:
+    await registry.users.delete(_user(world, "bobby"), UUID(world["bobby"]))
+
+
 async def delete_repository(registry: Registry, world: World) -> None:
     await registry.repositories.delete(_user(world, "alice"), UUID(world["spare"]))
 
 
 ACTS: dict[str, Callable[[Registry, World], Awaitable[None]]] = {
-    act.__name__: act for act in (create_unit, create_edge, delete_edge, delete_unit, delete_repository)
+    act.__name__: act
+    for act in (
+        create_unit,
+        create_batch,
+        create_grant,
+        create_edge,
+        delete_grant,
+        delete_edge,
+        delete_unit,
+        delete_user,
+        delete_repository,
+    )
 }
