@@ -43,6 +43,16 @@ async def test_what_a_reader_could_not_handle_comes_again():
     assert await anext(reader) == news(a)
 
 
+async def test_b14_what_is_told_while_a_reader_is_at_work_comes_next():
+    """B14: what came between the reading and the reset of a counter was seen a minute later."""
+    (readers, reader), (a, b) = reading(), (uuid4(), uuid4())
+    for _ in range(3):
+        readers.tell(Change.ACCESS, [a], own=False)
+        assert await anext(reader) == news(a)
+        readers.tell(Change.ACCESS, [a, b], own=False)  # the first is still being handled
+        assert await anext(reader) == news(a, b)
+
+
 async def test_an_empty_change_wakes_nobody():
     readers, reader = reading()
     readers.tell(Change.ACCESS, [], own=True)
