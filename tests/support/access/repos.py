@@ -8,6 +8,7 @@ _TABLE = """
 route                                     ok   Bot str cre per blo Adm uni oth puU Bck  none
 GET    /repos/{uuid}                      200  +11 ++3 +   +   1   +   +   ++3 +   3    44
 GET    /repos                             list +-- ++- +   +   1   +   +   ++- +   3    .
+GET    /repos/available_platforms/{uuid}  200  1   ++3 +   +   1   +   3   3   3   3    14
 GET    /repos/versions/{uuid}             200  +11 ++3 +   +   1   +   +   ++3 +   3    44
 PATCH  /repos/{uuid}                      200  1   3   +   3   1   3   3   3   3   3    14
 PATCH  /repos/update_units_firmware/{uuid} 204 1   3   +   3   1   3   3   3   3   3    14
@@ -24,6 +25,7 @@ of it is under Units.""",
     requests={
         "GET /repos/{uuid}": lambda s, _: Call(f"/repos/{s.repo}"),
         "GET /repos": lambda s, _: Call(f"/repos?uuids={s.repo}", marker=s.repo),
+        "GET /repos/available_platforms/{uuid}": lambda s, _: Call(f"/repos/available_platforms/{s.repo}"),
         "GET /repos/versions/{uuid}": lambda s, _: Call(f"/repos/versions/{s.repo}"),
         "PATCH /repos/{uuid}": lambda s, _: Call(f"/repos/{s.repo}", {"is_auto_update_repo": True}),
         "PATCH /repos/update_units_firmware/{uuid}": lambda s, _: Call(f"/repos/update_units_firmware/{s.repo}"),

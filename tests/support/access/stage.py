@@ -27,7 +27,7 @@ from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.repos import NewRepo
 from pepeunit_gateway.registry.repositories import NewRepository
 from pepeunit_gateway.registry.units import NewUnit
-from tests.support.access.table import AGENTS, Call, Caller, Subject
+from tests.support.access.table import AGENTS, ANY, Call, Caller, Subject
 from tests.support.gateway import PASSWORD, GatewayUnderTest
 from tests.support.git_server import GitServer
 from tests.support.rest_world import MISSING
@@ -94,6 +94,7 @@ class Stage:
 
     async def ask(self, caller: Caller, method: str, call: Call, *, prefixed: bool) -> tuple[int, str]:
         """Send a request; return its status and the text of its answer."""
+        method = "POST" if method == ANY else method
         base = self.gateway.origin + (self.gateway.settings.api_prefix if prefixed else "")
         headers = dict(call.headers)
         if caller.token is not None:
@@ -102,8 +103,8 @@ class Stage:
         if call.upload is not None:
             # an unnamed boundary would be random; this one is fixed, and occurs in nothing that is sent
             headers["Content-Type"] = "multipart/form-data; boundary=edge"
-            head = b'--edge\r\nContent-Disposition: form-data; name="data"; filename="f"\r\n\r\n'
-            options = {"data": head + call.upload + b"\r\n--edge--\r\n"}
+            head = f'--edge\r\nContent-Disposition: form-data; name="{call.upload_field}"; filename="f"\r\n\r\n'
+            options = {"data": head.encode() + call.upload + b"\r\n--edge--\r\n"}
         async with self.session.request(
             method, base + call.path, headers=headers, allow_redirects=False, **options
         ) as reply:
@@ -136,7 +137,7 @@ class Stage:
 
     async def _nothing(self, level: str) -> Subject:
         del level
-        return Subject()
+        return Subject(domain=self.gateway.settings.domain)
 
     async def _entities(self, level: str) -> Subject:
         """A Repo, a unit with its nodes, an edge between them; permissions on all of it for User and Unit."""

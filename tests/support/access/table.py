@@ -17,7 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["AGENTS", "LEVELS", "Call", "Caller", "Entity", "Outcome", "Row", "Subject", "read_rows"]
+__all__ = ["AGENTS", "ANY", "LEVELS", "Call", "Caller", "Entity", "Outcome", "Row", "Subject", "read_rows"]
+
+ANY = "ANY"
+"""Every method."""
 
 AGENTS = (
     "Bot",
@@ -84,6 +87,7 @@ class Subject:
     login: str = ""
     password: str = ""
     token: str = ""  # a named token's uuid
+    domain: str = ""
     holder: str = ""  # whom a permission on each of these names
     level: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)  # tokens of callers who exist for this subject only
@@ -106,6 +110,7 @@ class Call:
     path: str
     body: Any = None
     upload: bytes | None = None
+    upload_field: str = "data"
     headers: Mapping[str, str] = field(default_factory=dict)
     marker: str = ""
 
