@@ -37,9 +37,7 @@ async def remove_queued(context: Context) -> int:
         if not rows:
             return count
         await context.telemetry.delete_nodes(*(row.owner_uuid for row in rows if row.owner_type == _NODE))
-        for row in rows:
-            if row.owner_type == _UNIT:
-                await context.telemetry.delete_unit_logs(row.owner_uuid)
+        await context.telemetry.delete_unit_logs(*(row.owner_uuid for row in rows if row.owner_type == _UNIT))
         done = telemetry_removals.c.owner_uuid.in_([row.owner_uuid for row in rows])
         async with context.database.write() as connection:
             await connection.execute(telemetry_removals.delete().where(done))

@@ -32,7 +32,9 @@ from pepeunit_gateway.topics import BackendTopicCommand
 
 __all__ = ["Updates"]
 
-_CHUNK = 100
+_MOST_UNITS, _MOST_NODES = 500, 20_000
+"""Of one transaction, which nobody else can write beside."""
+
 _PENDING = (FirmwareUpdateStatus.REQUEST_SENT.value, FirmwareUpdateStatus.ERROR.value)
 
 log = structlog.get_logger(__name__)
@@ -86,8 +88,9 @@ class Updates:
             await self._note_failure(uuid, error)
             return
         count = 0
-        for start in range(0, len(rows), _CHUNK):
-            count += await self._command_chunk(rows[start : start + _CHUNK], example, target)
+        size = max(1, min(_MOST_UNITS, _MOST_NODES // (1 + len(example.input_topic) + len(example.output_topic))))
+        for start in range(0, len(rows), size):
+            count += await self._command_chunk(rows[start : start + size], example, target)
         if count:
             log.info("repo.update.commanded", repo=str(uuid), commit=target.commit, units=count)
 

@@ -221,9 +221,9 @@ class TelemetryStore:
         tables = (window_entry, n_last_entry, aggregation_entry)
         return sum([await self._delete(table, table.c.unit_node_uuid.in_(nodes)) for table in tables])
 
-    async def delete_unit_logs(self, unit: UUID) -> int:
-        """Delete all log lines of a unit."""
-        return await self._delete(unit_logs, unit_logs.c.unit_uuid == unit)
+    async def delete_unit_logs(self, *units: UUID) -> int:
+        """Delete all log lines of these units and return how many there were."""
+        return await self._delete(unit_logs, unit_logs.c.unit_uuid.in_(units))
 
     async def expire(self, now: datetime) -> Expired:
         """Delete what has expired."""
