@@ -88,7 +88,10 @@ def connector(url: URL, **settings: Any) -> Callable[[], Awaitable[Any]]:
 
 
 def watch_connections(engine: Engine) -> None:
-    """Replace connections that the server has closed before anybody gets one, and tell silence from other faults."""
+    """Replace connections that the server has closed before anybody gets one; keep values out of errors.
+
+    Silence of the server is told from other faults.
+    """
 
     @event.listens_for(engine, "checkout")
     def _checked_out(connection: Any, _record: object, _proxy: object) -> None:
@@ -97,9 +100,13 @@ def watch_connections(engine: Engine) -> None:
 
     @event.listens_for(engine, "handle_error")
     def _failed(context: ExceptionContext) -> None:
+        error = context.original_exception
         # asyncpg tells of a statement that took too long, and of a connection that broke meanwhile, by errors of Python
-        if isinstance(context.original_exception, OSError):
-            raise DatabaseAwayError(f"{type(context.original_exception).__name__} while the server was asked")
+        if isinstance(error, OSError):
+            raise DatabaseAwayError(f"{type(error).__name__} while the server was asked")
+        cause: Any = error.__cause__
+        if cause is not None and getattr(cause, "detail", None):
+            cause.detail = None  # it repeats the row that was refused, password hashes among its values
 
 
 async def check_server(connection: AsyncConnection) -> None:

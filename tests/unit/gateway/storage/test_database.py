@@ -1,14 +1,13 @@
-"""Connections to SQLite: transactions that really are, pragmas that really hold."""
+"""Transactions that really are, and what the database keeps by itself."""
 
 import asyncio
-import sqlite3
+import traceback
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import Table, func, select, text
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pepeunit_gateway.storage.database import Database
@@ -22,17 +21,10 @@ from pepeunit_gateway.storage.tables import (
     units_nodes_edges,
     users,
 )
-from pepeunit_gateway.storage.upgrade import upgrade
+
+BOTH_DATABASES = True
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-
-
-@pytest.fixture
-async def database(tmp_path):
-    database = Database(URL.create("sqlite+aiosqlite", database=str(tmp_path / "x.sqlite3")))
-    await upgrade(database)
-    yield database
-    await database.close()
 
 
 def user(login: str, **more: object) -> dict[str, object]:
@@ -54,15 +46,6 @@ async def count(database: Database) -> int:
         return (await connection.execute(select(func.count()).select_from(users))).scalar_one()
 
 
-@pytest.mark.parametrize(
-    ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10000)]
-)
-async def test_every_connection_has_the_pragmas(database, pragma, value):
-    for opened in (database.write, database.read):
-        async with opened() as connection:
-            assert (await connection.execute(text(f"PRAGMA {pragma}"))).scalar_one() == value
-
-
 async def test_a_transaction_that_fails_leaves_nothing(database):
     async def half() -> None:
         async with database.write() as connection:
@@ -81,9 +64,9 @@ async def test_readers_see_the_last_commit_while_a_writer_works(database):
     assert await count(database) == 1
 
 
-async def test_writers_wait_for_each_other_instead_of_failing(database):
+async def test_acts_wait_for_each_other_instead_of_failing(database):
     async def insert(number: int) -> None:
-        async with database.write() as connection:
+        async with database.act() as connection:
             seen = (await connection.execute(select(func.count()).select_from(users))).scalar_one()
             await connection.execute(users.insert(), [user(f"user{number}", telegram_chat_id=str(seen))])
 
@@ -94,45 +77,20 @@ async def test_writers_wait_for_each_other_instead_of_failing(database):
 
 async def test_no_value_shows_in_the_error_of_a_statement_that_fails(database):
     """Errors are logged, and password hashes are among the values."""
-    async with database.write() as connection:
-        await connection.execute(
-            text("CREATE TRIGGER t BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'the disk is odd'); END")
-        )
-    for rows in ([user("anybody", hashed_password="argon2-hash")], [user("a", hashed_password="argon2-hash")] * 3):
-        with pytest.raises(DBAPIError, match="the disk is odd") as caught:
+    nobody = user("nobody", hashed_password="argon2-hash", status=None)
+    twin = user("twin", hashed_password="argon2-hash")
+    naive = user("naive", hashed_password="argon2-hash", create_datetime=NOW.replace(tzinfo=None))
+    too_large = user("large", hashed_password="argon2-hash", token_generation=2**70)
+    for rows in ([nobody], [nobody] * 3, [twin, twin], [naive], [too_large]):
+        with pytest.raises((StatementError, OverflowError)) as caught:
             async with database.write() as connection:
                 await connection.execute(users.insert(), rows)
-        assert "argon2-hash" not in str(caught.value) + repr(caught.value)
-    naive = user("naive", hashed_password="argon2-hash", create_datetime=NOW.replace(tzinfo=None))
-    with pytest.raises(StatementError, match="naive") as wrong:
-        async with database.write() as connection:
-            await connection.execute(users.insert(), [naive])
-    assert "argon2-hash" not in str(wrong.value) + repr(wrong.value)
-
-
-async def test_a_writer_that_waited_in_vain_for_another_process_is_told_apart_and_can_try_again(tmp_path):
-    path = tmp_path / "x.sqlite3"
-    database = Database(URL.create("sqlite+aiosqlite", database=str(path)), busy_timeout=0.05)
-    other = sqlite3.connect(path, isolation_level=None)
-    try:
-        await upgrade(database)
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(OperationalError, match="database is locked") as caught:
-            async with database.write():
-                pass
-        assert is_busy(caught.value)
-        assert await count(database) == 0  # readers wait for nobody
-        other.execute("ROLLBACK")
-        async with database.write() as connection:
-            await connection.execute(users.insert(), [user("later")])
-        assert await count(database) == 1
-    finally:
-        other.close()
-        await database.close()
+        logged = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+        assert "argon2-hash" not in logged
 
 
 async def test_other_failures_are_not_taken_for_a_busy_database(database):
-    with pytest.raises(OperationalError, match="no such table") as caught:
+    with pytest.raises(DBAPIError, match="nowhere") as caught:
         async with database.read() as connection:
             await connection.execute(text("SELECT 1 FROM nowhere"))
     assert not is_busy(caught.value)
@@ -143,10 +101,10 @@ async def test_uniqueness_and_foreign_keys_are_the_databases_own(database):
     """W31: not a read followed by a write."""
     async with database.write() as connection:
         await connection.execute(users.insert(), [user("taken")])
-    with pytest.raises(IntegrityError, match="UNIQUE"):
+    with pytest.raises(IntegrityError, match=r"(?i)unique"):
         async with database.write() as connection:
             await connection.execute(users.insert(), [user("taken")])
-    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
         async with database.write() as connection:
             await connection.execute(
                 repos.insert().values(
@@ -166,7 +124,7 @@ async def test_nodes_edges_and_permissions_are_unique_in_the_database(database):
         for table, row in rows:
             await connection.execute(table.insert().values(row))
     for table, row in rows:
-        with pytest.raises(IntegrityError, match="UNIQUE"):
+        with pytest.raises(IntegrityError, match=r"(?i)unique"):
             async with database.write() as connection:
                 await connection.execute(table.insert().values({**row, "uuid": uuid4()}))
 
@@ -215,7 +173,7 @@ async def test_times_come_back_aware_and_naive_ones_are_refused(database):
     async with database.write() as connection:
         await connection.execute(users.insert(), [user("timely")])
         assert (await connection.execute(select(users.c.create_datetime))).scalar_one() == NOW
-        raw = (await connection.execute(text("SELECT create_datetime FROM users"))).scalar_one()
+        raw = (await connection.execute(text("SELECT CAST(create_datetime AS VARCHAR(40)) FROM users"))).scalar_one()
     assert raw == "2026-01-02 03:04:05.678901"
     with pytest.raises(StatementError, match="naive"):
         async with database.write() as connection:
