@@ -18,7 +18,8 @@ from pepeunit_gateway.errors import PepeunitError
 from pepeunit_gateway.logs import configure_logs
 from pepeunit_gateway.settings import Settings, read_settings, unknown_variables
 from pepeunit_gateway.storage.addresses import local_address
-from pepeunit_gateway.storage.data_folder import prepare_folder
+from pepeunit_gateway.storage.data_folder import make_folder, prepare_folder
+from pepeunit_gateway.storage.kept_secrets import drop_previous_key, rotate_secret_key
 
 __all__ = ["main"]
 
@@ -147,3 +148,30 @@ def config() -> None:
     settings = prepare_folder(_settings())
     values = settings.model_dump(mode="json")
     typer.echo(json.dumps({f"PU_{name.upper()}": value for name, value in sorted(values.items())}, indent=2))
+
+
+@app.command("rotate-secret-key")
+def rotate_key(
+    *,
+    drop_previous: Annotated[bool, typer.Option("--drop-previous", help="Forget the key before, at the end.")] = False,
+) -> None:
+    """Replace the generated key that signs tokens; what the old one signed stays valid until --drop-previous."""
+    settings = _settings()
+    settings = settings.model_copy(update={"data_dir": make_folder(settings)})
+    if drop_previous:
+        drop_previous_key(settings)
+        typer.echo(
+            "The previous key is dropped. Restart the gateway: then every token that it signed is refused. People log "
+            "in again; a unit that did not fetch its new env.json needs it by hand."
+        )
+        return
+    rotate_secret_key(settings)
+    typer.echo(
+        "The key is replaced; what the old one signed is valid beside the new.\n"
+        "  1. Restart the gateway: it signs with the new key from then on.\n"
+        "  2. Let every unit fetch its env.json, which carries the new token: by the command EnvUpdate, or by hand.\n"
+        f"     People get new tokens when they log in, within {settings.auth_token_expiration // 86_400} days; named "
+        "tokens are made anew.\n"
+        f"  3. {_command(settings)} gateway rotate-secret-key --drop-previous\n"
+        "     and restart again."
+    )

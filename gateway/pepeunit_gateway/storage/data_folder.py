@@ -3,28 +3,23 @@
 Source: design.md rule 6 and "Settings of our own", decisions.md 19 and 23.
 """
 
-import base64
 import fcntl
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import SecretStr
 from sqlalchemy.engine import URL, make_url
 
 from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.addresses import fill_addresses
-from pepeunit_gateway.storage.kept_file import read_kept, write_kept
+from pepeunit_gateway.storage.kept_secrets import fill_secrets
 
 __all__ = ["database_url", "hold_folder", "make_folder", "prepare_folder"]
 
-_SECRETS = "secrets.json"
 _LOCK = "gateway.lock"
-_SECRETS_LOCK = "secrets.lock"
 
 
 def database_url(settings: Settings) -> URL:
@@ -68,9 +63,7 @@ def prepare_folder(settings: Settings) -> Settings:
     folder = make_folder(settings)
     filled = settings.model_copy(update={"data_dir": folder})
     try:
-        with _lock(folder / _SECRETS_LOCK):
-            filled = _with_secrets(filled)
-        return fill_addresses(filled)
+        return fill_addresses(fill_secrets(filled))
     except OSError as error:
         raise StartError(f"The data folder {folder} cannot be used: {error}. Check the files in it.") from error
 
@@ -97,36 +90,5 @@ def hold_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a short lock between processes: two that start on an empty folder make one set of secrets."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _user_name() -> str:
     return os.environ.get("USER") or str(os.geteuid())
-
-
-def _with_secrets(settings: Settings) -> Settings:
-    path = settings.data_dir / _SECRETS
-    kept = read_kept(path)
-    generated = {
-        "secret_key": secrets.token_urlsafe(32),
-        "encrypt_key": base64.b64encode(os.urandom(32)).decode(),
-    }
-    missing = {
-        name: value
-        for name, value in generated.items()
-        if name not in kept and not getattr(settings, name).get_secret_value()
-    }
-    if missing:
-        kept |= missing
-        write_kept(path, kept)
-    update = {
-        name: SecretStr(kept[name])
-        for name in generated
-        if name in kept and not getattr(settings, name).get_secret_value()
-    }
-    return settings.model_copy(update=update)
