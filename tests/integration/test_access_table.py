@@ -1,6 +1,6 @@
 """Every route x agent x visibility, over HTTP on a real gateway; the cells are in tests/support/access, by hand.
 
-W2, W7, W8 and W16 each turn cells of it wrong.
+A route that has no row fails, and so does a row that has no route.
 """
 
 import pytest
@@ -34,6 +34,7 @@ def _found(call, status, text):
 
 @pytest.mark.parametrize(("entity", "row"), _CASES, ids=_NAMES)
 async def test_every_cell_is_answered_as_the_table_says(stage, entity, row):
+    """W2, W7 and W8: each turns cells wrong when it is put back."""
     wrong = []
     for number, level in enumerate(entity.levels):
         for name, cell in row.cells.items():

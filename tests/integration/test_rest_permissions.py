@@ -179,6 +179,30 @@ async def test_an_edge_made_with_a_permission_stays_until_a_creator_deletes_it(h
     assert (await here.alice.delete(f"/unit_nodes/edges/{edge['uuid']}")).status == 204
 
 
+async def test_an_edge_opens_a_private_node_to_the_unit_at_its_other_end_for_as_long_as_it_is_there(here):
+    """W29: nothing of an edge stays behind; W8: values are read by who receives them, not by who sends."""
+    sender, outputs = await _unit(here, "edge-private", visibility_level="Private")
+    receiver, inputs = await _unit(here, "edge-listens", visibility_level="Private")
+    output, target = outputs["temperature/pepeunit"]["uuid"], inputs["set_fan/pepeunit"]["uuid"]
+    hears, speaks = await here.gateway.unit(here.alice, receiver), await here.gateway.unit(here.alice, sender)
+    asked = [
+        (hears, f"/unit_nodes/{output}", 200),
+        (hears, f"/unit_nodes/get_data_pipe_data/?uuid={output}&type=LastValue", 200),
+        (speaks, f"/unit_nodes/{target}", 200),
+        (speaks, f"/unit_nodes/get_data_pipe_data/?uuid={target}&type=LastValue", 403),
+        (hears, f"/units/{sender}", 403),
+    ]
+    body = {"node_output_uuid": output, "node_input_uuid": target}
+    edge = await here.alice.made("/unit_nodes/create_unit_node_edge", body)
+    other = await here.alice.made(
+        "/unit_nodes/create_unit_node_edge", {**body, "node_input_uuid": inputs["raw_in"]["uuid"]}
+    )
+    assert (await here.alice.delete(f"/unit_nodes/edges/{other['uuid']}")).status == 204
+    assert [(await unit.get(path)).status for unit, path, _ in asked] == [status for _, _, status in asked]
+    assert (await here.alice.delete(f"/unit_nodes/edges/{edge['uuid']}")).status == 204
+    assert {(await unit.get(path)).status for unit, path, _ in asked} == {403}
+
+
 async def test_grants_and_revocations_are_on_record(here):
     unit, _ = await _unit(here, "audited-unit")
     await here.alice.made("/permission", _grant(here.bob.uuid, unit))

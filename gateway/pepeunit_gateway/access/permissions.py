@@ -17,6 +17,7 @@ __all__ = [
     "Resource",
     "ResourceType",
     "check_revocable",
+    "may_list_all",
     "require_granter",
     "require_lister",
     "require_revoker",
@@ -46,6 +47,11 @@ class Resource:
     uuid: UUID
     creator_uuid: UUID | None
     unit_uuid: UUID | None = None
+
+
+def may_list_all(agent: Agent) -> bool:
+    """Tell whether every permission may be listed; a User's own and those on what is theirs always may."""
+    return agent.is_admin
 
 
 def require_granter(agent: Agent, resource: Resource) -> None:

@@ -2,21 +2,27 @@
 
 from uuid import UUID
 
-from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.agents import Agent, AgentType
 from pepeunit_gateway.access.rules import require_token, require_user
 from pepeunit_gateway.errors import NoAccessError
 
-__all__ = ["require_repository_sight", "require_repository_use"]
+__all__ = ["may_see_repository", "require_repository_sight", "require_repository_use"]
+
+
+def may_see_repository(agent: Agent, *, is_public: bool) -> bool:
+    """Tell whether `agent` may read the entry: of a public one everybody, of a private one Users and Units."""
+    return is_public or agent.type in (AgentType.USER, AgentType.UNIT)
 
 
 def require_repository_sight(agent: Agent, *, is_public: bool) -> None:
-    """Let everybody pass to a public repository's entry, and everybody with a token to a private one's.
+    """Let only those pass who may read the entry.
 
     Raises:
-        UnauthorizedError: there is no token.
+        UnauthorizedError, NoAccessError: not this agent.
     """
-    if not is_public:
+    if not may_see_repository(agent, is_public=is_public):
         require_token(agent)
+        raise NoAccessError("you may not see this entity")
 
 
 def require_repository_use(agent: Agent, *, is_public: bool, has_valid_credentials: bool) -> UUID:

@@ -19,7 +19,10 @@ __all__ = [
     "may_see",
     "require_admin",
     "require_creator",
+    "require_creator_or_admin",
     "require_creator_or_unit",
+    "require_registrar",
+    "require_self_or_admin",
     "require_sight",
     "require_token",
     "require_user",
@@ -115,6 +118,32 @@ def require_creator_or_unit(agent: Agent, creator_uuid: UUID | None, unit_uuid: 
     require_token(agent)
     if not (agent.is_user(creator_uuid) or agent.is_unit(unit_uuid)):
         raise NoAccessError("only the creator and the unit itself may do this")
+
+
+def require_creator_or_admin(agent: Agent, creator_uuid: UUID | None) -> UUID:
+    """Let only the creator and an Admin pass: what takes a right away and opens nothing; return their uuid."""
+    return require_user(agent) if agent.is_admin else require_creator(agent, creator_uuid)
+
+
+def require_self_or_admin(agent: Agent, user_uuid: UUID) -> UUID:
+    """Let only the User themself and an Admin pass; return the caller's uuid."""
+    caller = require_user(agent)
+    if not (agent.is_admin or agent.is_user(user_uuid)):
+        raise NoAccessError("only an Admin and the user themself may do this")
+    return caller
+
+
+def require_registrar(agent: Agent, *, is_open: bool) -> None:
+    """Let pass who may make a user: an Admin, or whoever has no token where registration is open (decisions.md 17).
+
+    Raises:
+        UnauthorizedError: there is no token and registration is closed.
+        NoAccessError: the agent is no Admin.
+    """
+    if agent.type is not AgentType.BOT:
+        require_admin(agent)
+    elif not is_open:
+        raise UnauthorizedError("registration is closed; an Admin creates users (PU_REGISTRATION)")
 
 
 def check_child_visibility(parent: VisibilityLevel, child: VisibilityLevel) -> None:

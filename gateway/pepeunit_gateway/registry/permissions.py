@@ -23,6 +23,7 @@ from pepeunit_gateway.access.permissions import (
     Resource,
     ResourceType,
     check_revocable,
+    may_list_all,
     require_granter,
     require_lister,
     require_revoker,
@@ -161,7 +162,7 @@ class Permissions:
         """Return a page of what the caller holds and of what is held of theirs; an Admin sees all."""
         user = require_user(agent)
         query = _filtered(wanted)
-        if not agent.is_admin:
+        if not may_list_all(agent):
             own = [
                 column.in_(select(table.c.uuid).where(table.c.creator_uuid == user))
                 for table, column in RESOURCES.values()

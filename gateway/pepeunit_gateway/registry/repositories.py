@@ -10,8 +10,12 @@ import structlog
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pepeunit_gateway.access.agents import Agent, AgentType
-from pepeunit_gateway.access.repositories import require_repository_sight, require_repository_use
+from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.repositories import (
+    may_see_repository,
+    require_repository_sight,
+    require_repository_use,
+)
 from pepeunit_gateway.access.rules import require_creator, require_user
 from pepeunit_gateway.errors import (
     NotFoundError,
@@ -121,7 +125,7 @@ class Repositories:
         """Return a page of repositories."""
         table = repository_registry
         query = select(table).where(*search(wanted.search_string, table.c.repository_url))
-        public_only = True if agent.type is AgentType.BOT else wanted.is_public_repository
+        public_only = wanted.is_public_repository if may_see_repository(agent, is_public=False) else True
         if public_only is not None:
             query = query.where(table.c.is_public_repository == public_only)
         if wanted.uuids:

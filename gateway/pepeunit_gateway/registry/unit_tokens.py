@@ -7,7 +7,7 @@ and at the broker; `env.json` carries the new one at its next read.
 from uuid import UUID
 
 from pepeunit_gateway.access.agents import Agent
-from pepeunit_gateway.access.rules import require_creator, require_user
+from pepeunit_gateway.access.rules import require_creator, require_creator_or_admin, require_user
 from pepeunit_gateway.access.tokens import unit_token
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.registry.audit import Action, Subject, record
@@ -39,8 +39,7 @@ class UnitTokens:
         require_user(agent)
         async with self._context.act() as act:
             row = await load_unit(act.connection, uuid)
-            if not agent.is_admin:
-                require_creator(agent, row.creator_uuid)
+            require_creator_or_admin(agent, row.creator_uuid)
             await _raise_generation(act, uuid)
             await record(act, agent, action=Action.UNIT_TOKEN_REVOKED, subject=Subject("Unit", uuid, row.name))
 

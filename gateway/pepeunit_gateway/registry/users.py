@@ -9,8 +9,8 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, UserStatus
-from pepeunit_gateway.access.rules import require_admin, require_user
-from pepeunit_gateway.errors import NoAccessError, NotFoundError, UnauthorizedError, UserError
+from pepeunit_gateway.access.rules import require_admin, require_registrar, require_self_or_admin, require_user
+from pepeunit_gateway.errors import NotFoundError, UserError
 from pepeunit_gateway.registry.audit import Action, Subject, record
 from pepeunit_gateway.registry.changes import UNSET, Unset
 from pepeunit_gateway.registry.constraints import unique
@@ -47,16 +47,12 @@ class Users:
 
     async def register(self, agent: Agent, login: str, password: str) -> User:
         """Create a User: by an Admin, or by anyone where PU_REGISTRATION=open (then the first is Admin)."""
-        is_open = self._context.settings.registration == "open" and agent.type is AgentType.BOT
-        if not is_open:
-            if agent.type is AgentType.BOT:
-                raise UnauthorizedError("registration is closed; an Admin creates users (PU_REGISTRATION)")
-            require_admin(agent)
+        require_registrar(agent, is_open=self._context.settings.registration == "open")
         check_name(login, "the login", UserError)
         check_password(password)
         hashed = await self._hashing.hash(password)
         async with self._context.act() as act:
-            first = is_open and await _nobody_yet(act.connection)
+            first = agent.type is AgentType.BOT and await _nobody_yet(act.connection)
             user = await _insert(act, login, hashed, UserRole.ADMIN if first else UserRole.USER)
             details = {"role": user.role.value}
             await record(act, agent, action=Action.USER_CREATED, subject=_subject(user), details=details)
@@ -155,11 +151,10 @@ class Users:
         Raises:
             UserError: they are the last Admin, or their Repos have units of other people.
         """
-        caller = require_user(agent)
+        require_user(agent)
         async with self._context.act() as act:
             row = await _load(act.connection, uuid)
-            if not agent.is_admin and caller != uuid:
-                raise NoAccessError("only an Admin and the user themself may do this")
+            require_self_or_admin(agent, uuid)
             await _check_not_last_admin(act.connection, row)
             await record(act, agent, action=Action.USER_DELETED, subject=_subject(row))
             await remove_user(act, self._context.cipher, uuid)

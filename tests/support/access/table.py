@@ -46,6 +46,9 @@ class Outcome:
     status: int
     listed: bool | None = None
 
+    def __str__(self) -> str:
+        return f"{self.status}{'' if self.listed is None else ' with it' if self.listed else ' without it'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -9,6 +9,7 @@ from pepeunit_gateway.access.permissions import (
     Resource,
     ResourceType,
     check_revocable,
+    may_list_all,
     require_granter,
     require_lister,
     require_revoker,
@@ -56,6 +57,11 @@ def test_w2_only_the_creator_grants_and_an_admin_may_list_and_revoke(name, resou
     assert outcome(require_granter, name, resource) == expected(GRANTS, name)
     assert outcome(require_lister, name, resource) == expected(LISTS, name)
     assert outcome(require_revoker, name, resource, HOLDER) == expected(REVOKES, name)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_all_permissions_are_listed_for_admins_only(name):
+    assert may_list_all(AGENTS[name]) is (name == "admin")
 
 
 @pytest.mark.parametrize("name", ["admin", "stranger"])

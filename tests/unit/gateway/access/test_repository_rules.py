@@ -5,7 +5,11 @@ from uuid import UUID
 import pytest
 
 from pepeunit_gateway.access.agents import BOT, Agent, AgentType, UserRole
-from pepeunit_gateway.access.repositories import require_repository_sight, require_repository_use
+from pepeunit_gateway.access.repositories import (
+    may_see_repository,
+    require_repository_sight,
+    require_repository_use,
+)
 from pepeunit_gateway.errors import NoAccessError, UnauthorizedError
 
 AGENTS = {
@@ -13,6 +17,7 @@ AGENTS = {
     "user": Agent(AgentType.USER, UUID(int=1), UserRole.USER),
     "admin": Agent(AgentType.USER, UUID(int=2), UserRole.ADMIN),
     "unit": Agent(AgentType.UNIT, UUID(int=3)),
+    "backend": Agent(AgentType.BACKEND, UUID(int=4)),
 }
 # (public, own valid credentials) -> who may fetch it and make Repos of it
 USES = {
@@ -35,10 +40,12 @@ def test_a_private_repository_is_used_with_ones_own_credentials_only(name, publi
 
 
 @pytest.mark.parametrize("name", AGENTS)
-def test_the_entry_of_a_private_repository_is_for_everybody_with_a_token(name):
+def test_the_entry_of_a_private_repository_is_for_users_and_units(name):
     require_repository_sight(AGENTS[name], is_public=True)
-    if name == "bot":
-        with pytest.raises(UnauthorizedError):
-            require_repository_sight(AGENTS[name], is_public=False)
-    else:
+    sees = name in {"user", "admin", "unit"}
+    assert may_see_repository(AGENTS[name], is_public=False) is sees
+    if sees:
         require_repository_sight(AGENTS[name], is_public=False)
+    else:
+        with pytest.raises(UnauthorizedError if name == "bot" else NoAccessError):
+            require_repository_sight(AGENTS[name], is_public=False)

@@ -10,7 +10,10 @@ from pepeunit_gateway.access.rules import (
     may_see,
     require_admin,
     require_creator,
+    require_creator_or_admin,
     require_creator_or_unit,
+    require_registrar,
+    require_self_or_admin,
     require_sight,
     require_token,
 )
@@ -107,6 +110,39 @@ def test_only_admins_pass_where_admins_are_asked_for():
     for name, error in (("bot", UnauthorizedError), ("stranger", NoAccessError), ("unit", NoAccessError)):
         with pytest.raises(error):
             require_admin(AGENTS[name])
+
+
+def outcome(require, name, *facts, **more):
+    """Tell who passes: True, or the status of the refusal."""
+    try:
+        require(AGENTS[name], *facts, **more)
+    except UnauthorizedError:
+        return 401
+    except NoAccessError:
+        return 403
+    return True
+
+
+# who passes each of these, of everything the creator's
+PASSES = {
+    require_creator: {"creator"},
+    require_creator_or_admin: {"creator", "admin"},
+    require_self_or_admin: {"creator", "admin"},
+}
+
+
+@pytest.mark.parametrize("require", PASSES)
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_is_the_creators_is_theirs_and_some_of_it_an_admins(require, name):
+    expected = True if name in PASSES[require] else 401 if name == "bot" else 403
+    assert outcome(require, name, CREATOR) == expected
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_users_are_made_by_admins_and_where_registration_is_open_by_who_has_no_token(name):
+    closed = {"admin": True, "bot": 401}.get(name, 403)
+    assert outcome(require_registrar, name, is_open=False) == closed
+    assert outcome(require_registrar, name, is_open=True) == (True if name == "bot" else closed)
 
 
 def test_an_admin_is_no_creator():
