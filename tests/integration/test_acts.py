@@ -11,9 +11,11 @@ import pytest
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
 from pepeunit_gateway.errors import ApiError
+from pepeunit_gateway.registry.entities import GitPlatform
 from pepeunit_gateway.registry.nodes import NodeChange
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.repos import NewRepo, RepoChange
+from pepeunit_gateway.registry.repositories import NewRepository
 from pepeunit_gateway.registry.units import NewUnit, UnitChange
 from tests.support.gateway import Api, GatewayUnderTest
 from tests.support.git_server import GitServer
@@ -154,12 +156,35 @@ async def _race(count: int, make: Callable[[int], Awaitable[object]]) -> tuple[l
     return made, refused
 
 
-@pytest.mark.parametrize("name", ["create a Repo", "create a unit", "create an edge", "register a user"])
+def _register(stage: Stage) -> Awaitable[object]:
+    """A repository that nobody serves: it is registered all the same."""
+    url = "http://127.0.0.1:1/nobody.git"
+    return stage.registry.repositories.create(stage.agent, NewRepository(GitPlatform.GIT, url, True))  # noqa: FBT003 - is_public_repository, by position
+
+
+RACES = {
+    **{name: ACTS[name] for name in ("create a Repo", "create a unit", "create an edge", "register a user")},
+    "register a repository": _register,
+}
+
+
+@pytest.mark.parametrize("name", RACES)
 async def test_of_ten_equal_acts_at_once_one_succeeds_and_nine_conflict(stage, name):
     """W31."""
-    made, refused = await _race(10, lambda _: ACTS[name](stage))
+    made, refused = await _race(10, lambda _: RACES[name](stage))
     assert len(made) == 1
     assert {error.status for error in refused} == {409}
+
+
+async def test_of_two_units_that_are_renamed_alike_at_once_one_gets_the_name(stage):
+    """W31."""
+    made, refused = await _race(
+        2,
+        lambda number: stage.registry.units.edit(
+            stage.agent, _uuid(stage, ("first", "second")[number]), UnitChange(name="same-name")
+        ),
+    )
+    assert (len(made), [error.status for error in refused]) == (1, [409])
 
 
 async def test_the_last_place_of_a_node_is_given_once(stage):

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from pepeunit_gateway.registry.syncing import sync_repository
+from pepeunit_gateway.storage.tables import repository_registry
 from tests.support.gateway import Api, GatewayUnderTest
 from tests.support.git_server import GitServer
 from tests.support.sample_program import sample_tree
@@ -124,3 +125,18 @@ async def test_people_fetch_a_registry_not_more_often_than_the_interval_says(tmp
                 reply = await user.patch(f"/repository_registry/{path}/{uuid}", sent)
                 assert (reply.status, reply.detail.split(":")[1]) == (429, " 17"), reply.body
                 assert 3500 < int(reply.headers["Retry-After"]) <= 3600
+
+
+async def test_of_many_who_fetch_a_registry_at_once_one_does(tmp_path):
+    """W13: it is fetched once, into one folder, and the others are told when to come again."""
+    with GitServer(tmp_path / "git") as git:
+        sample_tree(git, tmp_path / "work")
+        async with GatewayUnderTest(tmp_path / "data", min_interval_sync_repository=3600.0) as gateway:
+            people = [await gateway.user(name) for name in ("alice", "bobby", "carol")]
+            body = {"platform": "Git", "repository_url": git.url("sample"), "is_public_repository": True}
+            uuid = (await people[0].made("/repository_registry", body))["uuid"]
+            async with gateway.registry.context.act() as act:
+                await act.connection.execute(repository_registry.update().values(sync_last_datetime=None))
+            path = f"/repository_registry/update_local_repository/{uuid}"
+            replies = await asyncio.gather(*(user.patch(path) for user in people * 3))
+    assert sorted(reply.status for reply in replies) == [204] + [429] * 8

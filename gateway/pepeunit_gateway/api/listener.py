@@ -17,6 +17,8 @@ __all__ = ["bind_api", "close_sockets", "serve"]
 _BACKLOG = 128
 _SHUTDOWN = 1.0
 _KEEP_ALIVE = 75.0
+_MAX_LINE = 64 * 1024
+"""Bytes of a request's first line: a list may be asked for 500 uuids, which take 21,500."""
 
 
 def bind_api(host: str, port: int) -> list[socket.socket]:
@@ -59,6 +61,7 @@ async def serve(app: web.Application, sockets: list[socket.socket], tls: ssl.SSL
         logger=SERVER_LOG,
         shutdown_timeout=_SHUTDOWN,
         keepalive_timeout=_KEEP_ALIVE,
+        max_line_size=_MAX_LINE,
     )
     await runner.setup()
     try:
