@@ -174,6 +174,15 @@ async def test_rows_are_filtered_and_paged(here):
     assert (wrong.status, "a number and one of" in wrong.detail) == (422, True)
 
 
+@pytest.mark.parametrize("filters", [{}, {"limit": 0}, {"limit": 100}], ids=["absent", "zero", "hundred"])
+async def test_w47_a_page_without_a_limit_has_a_hundred_rows(here, filters):
+    """W47: no limit meant every row that there was."""
+    _, node = await new_node(here)
+    await store(here, node, *map(str, range(120)))
+    reply = await values(here.alice, node, **filters)
+    assert (reply.body["count"], len(reply.body["pipe_data"])) == (120, 100)
+
+
 async def test_the_last_value_is_read_even_before_there_is_one_w36(here):
     _, node = await new_node(here)
     reply = await values(here.alice, node, "LastValue")

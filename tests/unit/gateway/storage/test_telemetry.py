@@ -143,6 +143,24 @@ async def test_a_window_is_read_by_page_and_filter_and_without_expired_rows(stor
     assert (found, [row.state for row in rows]) == (count, states)
 
 
+@pytest.mark.parametrize("wanted", [{}, {"limit": 2}, {"search": "v"}], ids=["no limit", "limit", "search"])
+async def test_w47_a_page_of_a_window_reads_no_more_rows_than_it_shows(store, filled, wanted):
+    """W47: the database counts, and every other look has a limit, whether the caller gave one or not."""
+    seen = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        await store.read_window(filled, WindowFilter(**wanted), NOW)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    looks = [statement for statement in seen if "window_entry" in statement]
+    assert looks
+    assert all("count(" in statement or "LIMIT" in statement for statement in looks)
+
+
 async def test_rows_of_one_moment_are_read_in_the_order_of_arrival(store):
     node = uuid4()
     await store.write_batch(TelemetryBatch(windows=[window(node, str(n)) for n in range(50)]))
