@@ -8,15 +8,16 @@ that it was read under. So a remembered number is never an old one.
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, Protocol, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, func, select
+from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pepeunit_gateway.access.agents import Agent, VisibilityLevel
+from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
 from pepeunit_gateway.access.rules import require_sight
 from pepeunit_gateway.errors import NotFoundError
-from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, Paging
+from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, FIRST_PAGE, Paging
 from pepeunit_gateway.registry.visibility import visible
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.queries import FixedQuery, parameter
@@ -27,6 +28,17 @@ __all__ = ["JsonReads"]
 _ACTS = select(act_counter.c.acts).scalar_subquery()
 _REMEMBERED = 1024
 _LONGEST_KEY = 1000
+
+_Key = tuple[AgentType, UUID | None, UserRole | None, str]
+
+
+class Listed(Protocol):
+    """The filters of a list, a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def paging(self) -> Paging: ...
 
 
 class JsonReads:
@@ -45,7 +57,7 @@ class JsonReads:
         self._noun = noun
         self._columns = tuple(columns)
         self._ones: dict[tuple[Any, ...], FixedQuery] = {}
-        self._counts: OrderedDict[tuple[Any, ...], tuple[int, int]] = OrderedDict()
+        self._counts: OrderedDict[_Key, tuple[int, int]] = OrderedDict()
 
     async def one(self, agent: Agent, uuid: UUID) -> Sequence[Any]:
         """Return the columns of one row.
@@ -72,37 +84,48 @@ class JsonReads:
             select(seen, *self._columns).select_from(self._table).where(self._table.c.uuid == parameter("uuid"))
         )
 
-    def select(self, *more: ColumnElement[Any]) -> Select[Any]:
-        """Begin the query of a page; its rows have the columns of this object and `more`."""
-        return select(_ACTS, *self._columns, *more).select_from(self._table)
-
     async def page(
-        self, agent: Agent, query: Select[Any], paging: Paging, wanted: object
-    ) -> tuple[int, list[Sequence[Any]]]:
-        """Return the number of all rows and those of the page.
+        self,
+        agent: Agent,
+        wanted: Listed,
+        conditions: Sequence[ColumnElement[bool]],
+        order: Sequence[ColumnElement[Any]],
+        *more: ColumnElement[Any],
+    ) -> tuple[int, Sequence[Sequence[Any]]]:
+        """Return the number of all rows and those of the page: the columns of this object and `more`.
 
         Args:
             agent: who asks.
-            query: made by `select`, with conditions and order.
-            paging: the page.
-            wanted: all other filters; its `repr` and the agent tell lists apart.
+            wanted: the filters and the page; their `repr` and the agent tell lists apart.
+            conditions: what the filters and the agent's rights mean.
+            order: of the rows, without ties.
+            more: further columns.
         """
+        table, paging = self._table, wanted.paging
         limit = paging.limit or DEFAULT_LIMIT
+        # the rows are chosen first, or JSON would be made of those before the page, too
+        chosen = select(table.c.uuid).where(*conditions).order_by(*order).offset(paging.offset or None).limit(limit)
+        query = select(_ACTS, *self._columns, *more).select_from(table).where(table.c.uuid.in_(chosen)).order_by(*order)
         async with self._database.look() as connection:
-            found = (await connection.execute(query.offset(paging.offset or None).limit(limit))).all()
-            rows: list[Sequence[Any]] = [row[1:] for row in found]
+            rows = (await connection.execute(query)).all()
             if 0 < len(rows) < limit or (not rows and not paging.offset):
-                return paging.offset + len(rows), rows
-            key = (agent.type, agent.uuid, agent.role, repr(wanted))
-            acts = found[0][0] if found else None
-            counted = self._counts.get(key)
-            if counted is None or counted[0] != acts:
-                count = query.with_only_columns(_ACTS, func.count()).order_by(None)
-                counted = cast("tuple[int, int]", tuple((await connection.execute(count)).one()))
-                self._remember(key, counted)
-            return counted[1], rows
+                count = paging.offset + len(rows)
+            else:
+                key = (agent.type, agent.uuid, agent.role, repr(replace(wanted, paging=FIRST_PAGE)))
+                count = await self._count(connection, key, rows[0][0] if rows else None, conditions)
+        return count, [row[1:] for row in rows]
 
-    def _remember(self, key: tuple[Any, ...], counted: tuple[int, int]) -> None:
+    async def _count(
+        self, connection: AsyncConnection, key: _Key, acts: int | None, conditions: Sequence[ColumnElement[bool]]
+    ) -> int:
+        counted = self._counts.get(key)
+        if counted is None or counted[0] != acts:
+            query = select(_ACTS, func.count()).select_from(self._table).where(*conditions)
+            counted = cast("tuple[int, int]", tuple((await connection.execute(query)).one()))
+            self._remember(key, counted)
+        return counted[1]
+
+    def _remember(self, key: _Key, counted: tuple[int, int]) -> None:
         if len(key[-1]) > _LONGEST_KEY:
             return
         self._counts[key] = counted

@@ -1,10 +1,10 @@
 """Unit nodes as JSON, fit to be sent. Source: protocol/rest.md 2.7, W46."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.registry.entities import UnitNode, UnitNodeType
@@ -49,19 +49,22 @@ class NodeReads:
 
     async def page(self, agent: Agent, wanted: NodeFilter) -> bytes:
         """Return a page of the nodes that the caller may see."""
-        query = self._reads.select().where(*search(wanted.search_string, units_nodes.c.topic_name))
-        if wanted.uuids:
-            query = query.where(units_nodes.c.uuid.in_(list(wanted.uuids)))
-        if wanted.unit_uuid:
-            query = query.where(units_nodes.c.unit_uuid == wanted.unit_uuid)
-        if wanted.type:
-            query = query.where(units_nodes.c.type.in_([kind.value for kind in wanted.type]))
-        if wanted.output_uuid:
-            edge = units_nodes_edges
-            fed = select(edge.c.node_input_uuid).where(edge.c.node_output_uuid == wanted.output_uuid)
-            query = query.where(units_nodes.c.uuid.in_(fed))
-        query = query.where(visible(agent, units_nodes, wanted.visibility_level)).order_by(
-            ordered(units_nodes.c.create_datetime, wanted.order_by_create_date), units_nodes.c.uuid
-        )
-        count, rows = await self._reads.page(agent, query, wanted.paging, replace(wanted, paging=FIRST_PAGE))
+        order = [ordered(units_nodes.c.create_datetime, wanted.order_by_create_date), units_nodes.c.uuid]
+        conditions = [*_conditions(wanted), visible(agent, units_nodes, wanted.visibility_level)]
+        count, rows = await self._reads.page(agent, wanted, conditions, order)
         return b'{"count":%d,"unit_nodes":[%s]}' % (count, ",".join([body for (body,) in rows]).encode())
+
+
+def _conditions(wanted: NodeFilter) -> list[ColumnElement[bool]]:
+    conditions = search(wanted.search_string, units_nodes.c.topic_name)
+    if wanted.uuids:
+        conditions.append(units_nodes.c.uuid.in_(list(wanted.uuids)))
+    if wanted.unit_uuid:
+        conditions.append(units_nodes.c.unit_uuid == wanted.unit_uuid)
+    if wanted.type:
+        conditions.append(units_nodes.c.type.in_([kind.value for kind in wanted.type]))
+    if wanted.output_uuid:
+        edge = units_nodes_edges
+        fed = select(edge.c.node_input_uuid).where(edge.c.node_output_uuid == wanted.output_uuid)
+        conditions.append(units_nodes.c.uuid.in_(fed))
+    return conditions

@@ -12,7 +12,7 @@ from pepeunit_gateway.registry.entities import UnitNodeType
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, ordered, search
 from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
 
-__all__ = ["UnitFilter", "filtered_units", "nodes_of_unit"]
+__all__ = ["UnitFilter", "nodes_of_unit", "unit_conditions", "unit_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +52,36 @@ def _node_conditions(wanted: UnitFilter) -> list[Any]:
     return conditions
 
 
-def filtered_units(query: Select[Any], wanted: UnitFilter, seen: ColumnElement[bool]) -> Select[Any]:
-    """Narrow and order `query`, which reads units.
+def unit_conditions(wanted: UnitFilter, seen: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    """Return what the filters mean for a unit.
 
     With nodes asked for, only units remain that have such a node, of those that `seen` lets through.
     """
-    query = query.where(*search(wanted.search_string, units.c.name))
+    conditions = search(wanted.search_string, units.c.name)
     if wanted.uuids:
-        query = query.where(units.c.uuid.in_(list(wanted.uuids)))
+        conditions.append(units.c.uuid.in_(list(wanted.uuids)))
     if wanted.creator_uuid:
-        query = query.where(units.c.creator_uuid == wanted.creator_uuid)
+        conditions.append(units.c.creator_uuid == wanted.creator_uuid)
     if wanted.repo_uuid:
-        query = query.where(units.c.repo_uuid == wanted.repo_uuid)
+        conditions.append(units.c.repo_uuid == wanted.repo_uuid)
     if wanted.repos_uuids:
-        query = query.where(units.c.repo_uuid.in_(list(wanted.repos_uuids)))
+        conditions.append(units.c.repo_uuid.in_(list(wanted.repos_uuids)))
     if wanted.is_auto_update_from_repo_unit is not None:
-        query = query.where(units.c.is_auto_update_from_repo_unit == wanted.is_auto_update_from_repo_unit)
+        conditions.append(units.c.is_auto_update_from_repo_unit == wanted.is_auto_update_from_repo_unit)
     if wanted.is_include_output_unit_nodes:
         own = units_nodes.c.unit_uuid == units.c.uuid
-        query = query.where(exists(select(units_nodes.c.uuid).where(own, seen, *_node_conditions(wanted))))
-    return query.order_by(
+        conditions.append(exists(select(units_nodes.c.uuid).where(own, seen, *_node_conditions(wanted))))
+    return conditions
+
+
+def unit_order(wanted: UnitFilter) -> list[ColumnElement[Any]]:
+    """Return the order of units."""
+    return [
         ordered(units.c.create_datetime, wanted.order_by_create_date),
         ordered(units.c.last_update_datetime, wanted.order_by_last_update),
         ordered(units.c.name, wanted.order_by_unit_name),
         units.c.uuid,
-    )
+    ]
 
 
 def nodes_of_unit(query: Select[Any], wanted: UnitFilter, seen: ColumnElement[bool]) -> Select[Any]:

@@ -1,6 +1,6 @@
 """Units as JSON, fit to be sent. Source: protocol/rest.md 2.6, W46."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +10,7 @@ from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.registry.entities import Unit, UnitNode
 from pepeunit_gateway.registry.json_reads import JsonReads
 from pepeunit_gateway.registry.json_rows import json_row
-from pepeunit_gateway.registry.listing import FIRST_PAGE
-from pepeunit_gateway.registry.unit_filters import UnitFilter, filtered_units, nodes_of_unit
+from pepeunit_gateway.registry.unit_filters import UnitFilter, nodes_of_unit, unit_conditions, unit_order
 from pepeunit_gateway.registry.unit_states import state_json
 from pepeunit_gateway.registry.visibility import visible
 from pepeunit_gateway.storage.database import Database
@@ -42,9 +41,8 @@ class UnitReads:
         """Return a page of the units that the caller may see, with their nodes where asked for."""
         seen = visible(agent, units_nodes, None)
         nodes = self._nodes(wanted, seen) if wanted.is_include_output_unit_nodes else _NO_NODES
-        query = filtered_units(self._reads.select(nodes), wanted, seen)
-        query = query.where(visible(agent, units, wanted.visibility_level))
-        count, rows = await self._reads.page(agent, query, wanted.paging, replace(wanted, paging=FIRST_PAGE))
+        conditions = [*unit_conditions(wanted, seen), visible(agent, units, wanted.visibility_level)]
+        count, rows = await self._reads.page(agent, wanted, conditions, unit_order(wanted), nodes)
         return b'{"count":%d,"units":[%s]}' % (count, b",".join([_unit(*row) for row in rows]))
 
     def _nodes(self, wanted: UnitFilter, seen: ColumnElement[bool]) -> Any:
