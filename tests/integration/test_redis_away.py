@@ -324,6 +324,7 @@ async def test_the_bus_speaks_tls_to_a_server_whose_certificate_it_knows(tmp_pat
 
 
 async def test_what_waits_is_bounded_and_too_much_of_it_becomes_everything(empty_server):
+    """W55."""
     async with running(empty_server.url, empty_server.url) as (one, two):
         other = "kept by somebody else"
         await two.keep(other, b"old", TTL)

@@ -33,6 +33,7 @@ def test_the_values_not_used_for_longest_give_way():
 
 
 def test_the_cache_holds_no_more_bytes_than_it_may():
+    """W55."""
     cache = MemoryCache(Clock(), max_bytes=100)
     for number in range(10):
         cache.set(str(number), bytes(30), 5.0)
@@ -56,6 +57,7 @@ def test_a_span_begins_with_the_first_count_and_is_not_made_longer():
 
 
 def test_counters_are_bounded_and_those_that_end_soonest_give_way():
+    """W55."""
     counters = MemoryCounters(Clock(), max_counters=10)
     for number in range(11):
         counters.increment(str(number), 10.0 + number)

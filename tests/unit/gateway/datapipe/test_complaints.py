@@ -23,6 +23,7 @@ def test_units_are_independent():
 
 
 def test_only_the_newest_units_are_remembered():
+    """W55."""
     complaints = Complaints(limit=2)
     assert [complaints.due(unit, 0) for unit in (ONE, TWO, THREE)] == [True] * 3
     assert [complaints.due(unit, 1) for unit in (THREE, TWO, ONE)] == [False, False, True]

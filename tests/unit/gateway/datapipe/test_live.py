@@ -117,6 +117,7 @@ async def test_a_text_is_parsed_once_however_many_nodes_and_reloads_w61(database
 
 
 async def test_memory_survives_a_change_and_goes_with_the_node_w61(database, unit, pipes):
+    """W55."""
     node = await add_node(database, unit)
     await pipes.reload()
     state = pipes.get(topic(node)).state = NodeState(NOW, "5")
