@@ -183,7 +183,6 @@ async def test_w14_a_login_of_digits_never_shadows_a_chat_id_and_the_other_way_r
 @pytest.mark.parametrize("known", [True, False])
 async def test_after_some_failures_an_account_is_refused_with_the_right_password_too(tmp_path, known):
     """W14."""
-    """W14."""
     async with GatewayUnderTest(tmp_path, login_max_failures=3, login_failure_window=600) as gateway:
         await gateway.admin()
         if known:
@@ -214,7 +213,6 @@ async def test_login_and_chat_id_of_one_account_share_its_failures(tmp_path):
 
 
 async def test_an_address_that_tries_many_accounts_is_refused_for_all_of_them(tmp_path):
-    """W14."""
     """W14."""
     async with GatewayUnderTest(tmp_path, login_address_max_failures=4, trusted_proxies="127.0.0.1") as gateway:
         await gateway.user("innocent")

@@ -153,6 +153,7 @@ async def test_expired_rows_are_never_read(here):
 
 
 async def test_rows_are_filtered_and_paged(here):
+    """W38."""
     _, node = await new_node(here)
     for minutes, state in ((50, "a1"), (30, "b2"), (10, "a3")):
         await store(here, node, state, age=timedelta(minutes=minutes))

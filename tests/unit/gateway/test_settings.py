@@ -49,9 +49,12 @@ def test_a_part_that_does_not_exist_yet_stops_the_start_and_says_what_to_do(tmp_
 
 
 def test_variables_without_effect_are_listed(tmp_path):
+    """W38: PU_MIN_TOPIC_UPDATE_TIME was accepted and read by nothing."""
     (tmp_path / ".env").write_text("PU_TELEGRAM_TOKEN=x\n")
-    found = unknown_variables({"PU_GRAFANA_ADMIN_USER": "x", "PU_HTTP_PORT": "1", "HOME": "/"}, tmp_path)
-    assert found == ["PU_GRAFANA_ADMIN_USER", "PU_TELEGRAM_TOKEN"]
+    found = unknown_variables(
+        {"PU_GRAFANA_ADMIN_USER": "x", "PU_HTTP_PORT": "1", "PU_MIN_TOPIC_UPDATE_TIME": "1", "HOME": "/"}, tmp_path
+    )
+    assert found == ["PU_GRAFANA_ADMIN_USER", "PU_MIN_TOPIC_UPDATE_TIME", "PU_TELEGRAM_TOKEN"]
 
 
 def test_secrets_do_not_show_in_a_repr(tmp_path):
