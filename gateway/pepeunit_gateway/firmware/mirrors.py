@@ -7,7 +7,7 @@ processes. Source: protocol/firmware.md 7.1 to 7.4 without W6, W19, W34, W48 and
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from uuid import UUID
 
@@ -156,6 +156,11 @@ class MirrorCache:
     def tag(self, registry: UUID, commit: str) -> str | None:
         """Return the tag of a commit; of several the lexicographically smallest."""
         return self.refs(registry).tag_of.get(commit)
+
+    def tags(self, registry: UUID) -> Mapping[str, str]:
+        """Return commit -> tag, as `tag` gives it; nothing before the first fetch."""
+        refs = self._find_refs(registry)
+        return {} if refs is None else refs.tag_of
 
     def head(self, registry: UUID, branch: str) -> str:
         """Return the newest commit of a branch.

@@ -182,7 +182,7 @@ class Repos:
             row = await _load(connection, uuid)
             await check_sight(connection, agent, repos, row)
             rows = (await connection.execute(query)).all()
-        tags = await self._tags(row)
+        tags = self._context.mirrors.tags(row.repository_registry_uuid)
         versions = [Version(r.current_commit_version, r.unit_count, tags.get(r.current_commit_version)) for r in rows]
         return Versions(sum(version.unit_count for version in versions), versions)
 
@@ -202,13 +202,6 @@ class Repos:
         if branch not in branches:
             known = ", ".join(branches) or "none; has the repository been synchronised?"
             raise RepoError(f"the repository has no branch {branch}; it has: {known}")
-
-    async def _tags(self, row: Row[Any]) -> dict[str, str | None]:
-        registry = row.repository_registry_uuid
-        if row.default_branch is None or not self._context.mirrors.exists(registry):
-            return {}
-        commits = await self._context.mirrors.commits(registry, row.default_branch, offset=0, limit=500, only_tag=True)
-        return {commit.commit: commit.tag for commit in commits}
 
 
 def _changed(change: RepoChange) -> dict[str, Any]:
