@@ -3,45 +3,80 @@
 A page is one statement. The number of all rows is a second one, only where the page does not tell it and an act came
 in since it was counted last: every act changes `act_counter` in its own transaction, and every page carries the value
 that it was read under. So a remembered number is never an old one.
+
+Lists of the same shape, those whose filters differ in single uuids and in the page alone, share one compiled statement;
+lists with search words or many uuids are compiled by SQLAlchemy.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, ClassVar, Protocol, cast
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Integer, Select, Table, func, select
 
-from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
+from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.access.rules import require_sight
 from pepeunit_gateway.errors import NotFoundError
-from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, FIRST_PAGE, Paging
+from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, Paging
 from pepeunit_gateway.registry.visibility import visible
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.queries import FixedQuery, parameter
 from pepeunit_gateway.storage.tables import act_counter
 
-__all__ = ["JsonReads"]
+__all__ = ["JsonReads", "Listing"]
 
 _ACTS = select(act_counter.c.acts).scalar_subquery()
 _REMEMBERED = 1024
-_LONGEST_KEY = 1000
 
-_Key = tuple[AgentType, UUID | None, UserRole | None, str]
+_Rows = Sequence[Sequence[Any]]
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
 
 
-class Listed(Protocol):
-    """The filters of a list, a frozen dataclass."""
+class _Wanted(Protocol):
+    """The filters of a list, a frozen dataclass of uuids, enums, truths and sequences; None or empty if absent."""
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    @property
+    def search_string(self) -> str | None: ...
 
     @property
     def paging(self) -> Paging: ...
 
 
-class JsonReads:
+_W = TypeVar("_W", bound=_Wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What filters and rights mean: conditions, an order without ties, and further columns."""
+
+    conditions: Sequence[ColumnElement[bool]]
+    order: Sequence[ColumnElement[Any]]
+    more: Sequence[ColumnElement[Any]] = ()
+
+
+class _Memory(OrderedDict[_K, _V]):
+    """The newest entries; the oldest gives way."""
+
+    def keep(self, key: _K, value: _V) -> _V:
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > _REMEMBERED:
+            self.popitem(last=False)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What two lists that one statement serves have in common, and where one of them differs."""
+
+    key: tuple[Hashable, ...]
+    uuids: dict[str, UUID]
+
+
+class JsonReads(Generic[_W]):
     """Reads of one table.
 
     Args:
@@ -49,15 +84,25 @@ class JsonReads:
         table: units or units_nodes.
         noun: what its rows are called, for errors.
         columns: what is selected of a row.
+        listing: says what filters mean for an agent; uuids may be placeholders, so it may only compare them.
     """
 
-    def __init__(self, database: Database, table: Table, noun: str, columns: Sequence[ColumnElement[Any]]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        table: Table,
+        noun: str,
+        columns: Sequence[ColumnElement[Any]],
+        listing: Callable[[Agent, _W], Listing],
+    ) -> None:
         self._database = database
         self._table = table
         self._noun = noun
         self._columns = tuple(columns)
-        self._ones: dict[tuple[Any, ...], FixedQuery] = {}
-        self._counts: OrderedDict[_Key, tuple[int, int]] = OrderedDict()
+        self._listing = listing
+        self._ones: dict[tuple[Hashable, ...], FixedQuery] = {}
+        self._pages: _Memory[tuple[Hashable, ...], tuple[FixedQuery, FixedQuery]] = _Memory()
+        self._counts: _Memory[tuple[Hashable, ...], tuple[int | None, int]] = _Memory()
 
     async def one(self, agent: Agent, uuid: UUID) -> Sequence[Any]:
         """Return the columns of one row.
@@ -68,7 +113,9 @@ class JsonReads:
         """
         kind = (agent.type, agent.role)
         if kind not in self._ones:
-            self._ones[kind] = self._query_of_one(agent)
+            seen = visible(_any_like(agent), self._table, None).label("seen")
+            query = select(seen, *self._columns).select_from(self._table)
+            self._ones[kind] = FixedQuery(query.where(self._table.c.uuid == parameter("uuid")))
         rows = await self._database.fetch(self._ones[kind], uuid=uuid, agent=agent.uuid)
         if not rows:
             raise NotFoundError(f"there is no {self._noun} {uuid}")
@@ -77,58 +124,76 @@ class JsonReads:
             require_sight(agent, visibility=VisibilityLevel.PRIVATE, creator_uuid=None, permitted=False)
         return columns
 
-    def _query_of_one(self, agent: Agent) -> FixedQuery:
-        anybody = replace(agent, uuid=cast("UUID", parameter("agent")))  # one statement for all agents of this kind
-        seen = visible(anybody, self._table, None).label("seen")
-        return FixedQuery(
-            select(seen, *self._columns).select_from(self._table).where(self._table.c.uuid == parameter("uuid"))
-        )
-
-    async def page(
-        self,
-        agent: Agent,
-        wanted: Listed,
-        conditions: Sequence[ColumnElement[bool]],
-        order: Sequence[ColumnElement[Any]],
-        *more: ColumnElement[Any],
-    ) -> tuple[int, Sequence[Sequence[Any]]]:
-        """Return the number of all rows and those of the page: the columns of this object and `more`.
-
-        Args:
-            agent: who asks.
-            wanted: the filters and the page; their `repr` and the agent tell lists apart.
-            conditions: what the filters and the agent's rights mean.
-            order: of the rows, without ties.
-            more: further columns.
-        """
-        table, paging = self._table, wanted.paging
-        limit = paging.limit or DEFAULT_LIMIT
-        # the rows are chosen first, or JSON would be made of those before the page, too
-        chosen = select(table.c.uuid).where(*conditions).order_by(*order).offset(paging.offset or None).limit(limit)
-        query = select(_ACTS, *self._columns, *more).select_from(table).where(table.c.uuid.in_(chosen)).order_by(*order)
-        async with self._database.look() as connection:
-            rows = (await connection.execute(query)).all()
-            if 0 < len(rows) < limit or (not rows and not paging.offset):
-                count = paging.offset + len(rows)
-            else:
-                key = (agent.type, agent.uuid, agent.role, repr(replace(wanted, paging=FIRST_PAGE)))
-                count = await self._count(connection, key, rows[0][0] if rows else None, conditions)
+    async def page(self, agent: Agent, wanted: _W) -> tuple[int, _Rows]:
+        """Return the number of all rows, and of those of the page the columns of this object and of the listing."""
+        offset, limit = wanted.paging.offset, wanted.paging.limit or DEFAULT_LIMIT
+        shape = _shape(wanted)
+        if shape is None:
+            pages, counting = self._statements(agent, wanted, offset, limit)
+            async with self._database.look() as connection:
+                rows: _Rows = (await connection.execute(pages)).all()
+                count = _told(rows, offset, limit)
+                if count is None:
+                    count = (await connection.execute(counting)).one()[1]
+        else:
+            key = (agent.type, agent.role, *shape.key)
+            paged, counted = self._pages.get(key) or self._pages.keep(key, self._compiled(agent, wanted, shape))
+            values = {"agent": agent.uuid, **shape.uuids}
+            rows = await self._database.fetch(paged, **values, offset=offset, limit=limit)
+            count = _told(rows, offset, limit)
+            if count is None:
+                count = await self._count((*key, *values.values()), rows[0][0] if rows else None, counted, values)
         return count, [row[1:] for row in rows]
 
     async def _count(
-        self, connection: AsyncConnection, key: _Key, acts: int | None, conditions: Sequence[ColumnElement[bool]]
+        self, key: tuple[Hashable, ...], acts: int | None, query: FixedQuery, values: dict[str, UUID | None]
     ) -> int:
-        counted = self._counts.get(key)
-        if counted is None or counted[0] != acts:
-            query = select(_ACTS, func.count()).select_from(self._table).where(*conditions)
-            counted = cast("tuple[int, int]", tuple((await connection.execute(query)).one()))
-            self._remember(key, counted)
-        return counted[1]
+        known = self._counts.get(key)
+        if known is None or acts is None or known[0] != acts:
+            ((counted_after, count),) = await self._database.fetch(query, **values)
+            known = self._counts.keep(key, (counted_after, count))
+        return known[1]
 
-    def _remember(self, key: _Key, counted: tuple[int, int]) -> None:
-        if len(key[-1]) > _LONGEST_KEY:
-            return
-        self._counts[key] = counted
-        self._counts.move_to_end(key)
-        if len(self._counts) > _REMEMBERED:
-            self._counts.popitem(last=False)
+    def _compiled(self, agent: Agent, wanted: _W, shape: _Shape) -> tuple[FixedQuery, FixedQuery]:
+        anyhow: Any = replace(cast("Any", wanted), **{name: parameter(name) for name in shape.uuids})
+        offset, limit = parameter("offset", Integer), parameter("limit", Integer)
+        page, count = self._statements(_any_like(agent), anyhow, offset, limit)
+        return FixedQuery(page), FixedQuery(count)
+
+    def _statements(self, agent: Agent, wanted: _W, offset: Any, limit: Any) -> tuple[Select[Any], Select[Any]]:
+        table, listing = self._table, self._listing(agent, wanted)
+        # the rows are chosen first, or JSON would be made of those before the page, too
+        chosen = select(table.c.uuid).where(*listing.conditions).order_by(*listing.order).offset(offset).limit(limit)
+        page = select(_ACTS, *self._columns, *listing.more).select_from(table).where(table.c.uuid.in_(chosen))
+        count = select(_ACTS, func.count()).select_from(table).where(*listing.conditions)
+        return page.order_by(*listing.order), count
+
+
+def _any_like(agent: Agent) -> Agent:
+    """Return an agent of this kind with a placeholder instead of its uuid."""
+    return replace(agent, uuid=cast("UUID", parameter("agent")))
+
+
+def _told(rows: _Rows, offset: int, limit: int) -> int | None:
+    """Return the number of all rows where the last page tells it."""
+    return offset + len(rows) if 0 < len(rows) < limit or not (rows or offset) else None
+
+
+def _shape(wanted: _Wanted) -> _Shape | None:
+    """Return the shape of a list, or None if hardly another list will have it."""
+    if wanted.search_string:
+        return None
+    key: list[Hashable] = []
+    uuids: dict[str, UUID] = {}
+    for field in fields(cast("Any", wanted)):
+        value = getattr(wanted, field.name)
+        if isinstance(value, UUID):
+            uuids[field.name] = value
+            key.append(field.name)
+        elif isinstance(value, list | tuple):
+            if value and isinstance(value[0], UUID):
+                return None
+            key.append(tuple(value))
+        elif not isinstance(value, Paging):
+            key.append(value)
+    return _Shape(tuple(key), uuids)

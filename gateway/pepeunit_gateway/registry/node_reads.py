@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, select
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
 from pepeunit_gateway.registry.entities import UnitNode, UnitNodeType
-from pepeunit_gateway.registry.json_reads import JsonReads
+from pepeunit_gateway.registry.json_reads import JsonReads, Listing
 from pepeunit_gateway.registry.json_rows import json_row
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, ordered, search
 from pepeunit_gateway.registry.visibility import visible
@@ -39,7 +39,7 @@ class NodeReads:
 
     def __init__(self, database: Database) -> None:
         body = json_row(units_nodes, _MEMBERS, sqlite=database.is_sqlite)
-        self._reads = JsonReads(database, units_nodes, "unit node", [body])
+        self._reads: JsonReads[NodeFilter] = JsonReads(database, units_nodes, "unit node", [body], _listing)
 
     async def one(self, agent: Agent, uuid: UUID) -> bytes:
         """Return one node."""
@@ -49,21 +49,24 @@ class NodeReads:
 
     async def page(self, agent: Agent, wanted: NodeFilter) -> bytes:
         """Return a page of the nodes that the caller may see."""
-        order = [ordered(units_nodes.c.create_datetime, wanted.order_by_create_date), units_nodes.c.uuid]
-        conditions = [*_conditions(wanted), visible(agent, units_nodes, wanted.visibility_level)]
-        count, rows = await self._reads.page(agent, wanted, conditions, order)
+        count, rows = await self._reads.page(agent, wanted)
         return b'{"count":%d,"unit_nodes":[%s]}' % (count, ",".join([body for (body,) in rows]).encode())
+
+
+def _listing(agent: Agent, wanted: NodeFilter) -> Listing:
+    order = [ordered(units_nodes.c.create_datetime, wanted.order_by_create_date), units_nodes.c.uuid]
+    return Listing([*_conditions(wanted), visible(agent, units_nodes, wanted.visibility_level)], order)
 
 
 def _conditions(wanted: NodeFilter) -> list[ColumnElement[bool]]:
     conditions = search(wanted.search_string, units_nodes.c.topic_name)
     if wanted.uuids:
         conditions.append(units_nodes.c.uuid.in_(list(wanted.uuids)))
-    if wanted.unit_uuid:
+    if wanted.unit_uuid is not None:
         conditions.append(units_nodes.c.unit_uuid == wanted.unit_uuid)
     if wanted.type:
         conditions.append(units_nodes.c.type.in_([kind.value for kind in wanted.type]))
-    if wanted.output_uuid:
+    if wanted.output_uuid is not None:
         edge = units_nodes_edges
         fed = select(edge.c.node_input_uuid).where(edge.c.node_output_uuid == wanted.output_uuid)
         conditions.append(units_nodes.c.uuid.in_(fed))

@@ -60,9 +60,9 @@ def unit_conditions(wanted: UnitFilter, seen: ColumnElement[bool]) -> list[Colum
     conditions = search(wanted.search_string, units.c.name)
     if wanted.uuids:
         conditions.append(units.c.uuid.in_(list(wanted.uuids)))
-    if wanted.creator_uuid:
+    if wanted.creator_uuid is not None:
         conditions.append(units.c.creator_uuid == wanted.creator_uuid)
-    if wanted.repo_uuid:
+    if wanted.repo_uuid is not None:
         conditions.append(units.c.repo_uuid == wanted.repo_uuid)
     if wanted.repos_uuids:
         conditions.append(units.c.repo_uuid.in_(list(wanted.repos_uuids)))

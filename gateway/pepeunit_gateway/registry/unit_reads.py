@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, literal_column, select
 
 from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.registry.entities import Unit, UnitNode
-from pepeunit_gateway.registry.json_reads import JsonReads
+from pepeunit_gateway.registry.json_reads import JsonReads, Listing
 from pepeunit_gateway.registry.json_rows import json_row
 from pepeunit_gateway.registry.unit_filters import UnitFilter, nodes_of_unit, unit_conditions, unit_order
 from pepeunit_gateway.registry.unit_states import state_json
@@ -30,7 +30,8 @@ class UnitReads:
         self._node = json_row(units_nodes, _NODE_MEMBERS, sqlite=database.is_sqlite).label("body")
         body = json_row(units, _MEMBERS, sqlite=database.is_sqlite)
         self._join = func.group_concat if database.is_sqlite else func.string_agg
-        self._reads = JsonReads(database, units, "unit", [body, units.c.unit_state_dict])
+        columns = [body, units.c.unit_state_dict]
+        self._reads: JsonReads[UnitFilter] = JsonReads(database, units, "unit", columns, self._listing)
 
     async def one(self, agent: Agent, uuid: UUID) -> bytes:
         """Return one unit, without its nodes."""
@@ -39,11 +40,14 @@ class UnitReads:
 
     async def page(self, agent: Agent, wanted: UnitFilter) -> bytes:
         """Return a page of the units that the caller may see, with their nodes where asked for."""
-        seen = visible(agent, units_nodes, None)
-        nodes = self._nodes(wanted, seen) if wanted.is_include_output_unit_nodes else _NO_NODES
-        conditions = [*unit_conditions(wanted, seen), visible(agent, units, wanted.visibility_level)]
-        count, rows = await self._reads.page(agent, wanted, conditions, unit_order(wanted), nodes)
+        count, rows = await self._reads.page(agent, wanted)
         return b'{"count":%d,"units":[%s]}' % (count, b",".join([_unit(*row) for row in rows]))
+
+    def _listing(self, agent: Agent, wanted: UnitFilter) -> Listing:
+        seen = visible(agent, units_nodes, None)
+        conditions = [*unit_conditions(wanted, seen), visible(agent, units, wanted.visibility_level)]
+        nodes = self._nodes(wanted, seen) if wanted.is_include_output_unit_nodes else _NO_NODES
+        return Listing(conditions, unit_order(wanted), [nodes])
 
     def _nodes(self, wanted: UnitFilter, seen: ColumnElement[bool]) -> Any:
         nodes = nodes_of_unit(select(self._node), wanted, seen).subquery("nodes")

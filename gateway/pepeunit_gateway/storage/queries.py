@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BindParameter, Dialect, Select, bindparam
+from sqlalchemy.types import TypeEngine
 
 __all__ = ["FixedQuery", "parameter"]
 
 _Processor = Callable[[Any], Any]
 
 
-def parameter(name: str) -> BindParameter[Any]:
-    """Return the place of a value in a FixedQuery; its type is that of the column it is compared with."""
-    return bindparam(name, None)
+def parameter(name: str, kind: type[TypeEngine[Any]] | None = None) -> BindParameter[Any]:
+    """Return the place of a value in a FixedQuery; without a `kind` it has that of the column it is compared with."""
+    return bindparam(name, None, kind)
 
 
 @dataclass(frozen=True, slots=True)
