@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 from random import Random
+from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select, text
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from pepeunit_gateway.datapipe.ingest import Ingest, IngestConfig
 from pepeunit_gateway.errors import StartError
+from pepeunit_gateway.storage import bulk
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.outages import is_busy
 from pepeunit_gateway.storage.tables import units, window_entry
@@ -66,17 +68,12 @@ async def test_a_server_that_is_killed_is_503_and_its_return_is_noticed_at_once(
         assert (await alice.patch(f"/users/{alice.uuid}", {"login": "alicia"})).status == 200
 
 
-class FragileStore(TelemetryStore):
-    """Its server is killed once, when the rows of a batch are sent but not committed."""
+class WatchedStore(TelemetryStore):
+    """Tells of every write that failed."""
 
-    def __init__(self, database: Database, server: PostgresServer) -> None:
+    def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._engine, self._kill = database._writer.sync_engine, server.kill
         self.failed = asyncio.Event()
-        event.listen(self._engine, "commit", self._before_commit, once=True)
-
-    def _before_commit(self, _connection: object) -> None:
-        self._kill()
 
     async def write_batch(self, batch: TelemetryBatch) -> list[Awaited]:
         try:
@@ -86,10 +83,28 @@ class FragileStore(TelemetryStore):
             raise
 
 
-async def test_messages_wait_for_a_server_that_was_killed_and_none_is_lost_b6_w60(server, database):
+def kill_before(step: str, database: Database, server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill the server once, before the first statement, the first COPY or the first commit of a batch."""
+    if step != "copy":
+        names = {"statement": "before_cursor_execute", "commit": "commit"}
+        event.listen(database._writer.sync_engine, names[step], lambda *_: server.kill(), once=True)
+        return
+    real = bulk.copy_rows
+
+    async def copy_rows(*arguments: Any) -> None:
+        monkeypatch.setattr(bulk, "copy_rows", real)
+        server.kill()
+        await real(*arguments)
+
+    monkeypatch.setattr(bulk, "copy_rows", copy_rows)
+
+
+@pytest.mark.parametrize("step", ["statement", "copy", "commit"])
+async def test_messages_wait_for_a_server_that_was_killed_and_none_is_lost_b6_w60(server, database, step, monkeypatch):
     unit = await add_unit(database)
     node = await add_node(database, unit, WINDOW)
-    store = FragileStore(database, server)
+    store = WatchedStore(database)
+    kill_before(step, database, server, monkeypatch)
     limits = IngestConfig(domain="example.org", flush_interval=0.01, flush_size=25)
     ingest = Ingest(
         database, store, limits, clock=lambda: datetime.now(UTC), on_state=lambda *_: None, random=Random(1)

@@ -5,7 +5,7 @@ import sqlite3
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-__all__ = ["DatabaseAwayError", "blames_values", "is_busy"]
+__all__ = ["DatabaseAwayError", "blames_values", "driver_failure", "is_busy"]
 
 _PASSING_CLASSES = ("08", "40", "53", "57", "58")
 """PostgreSQL's classes of what passes: connection, rollback, resources, intervention of the operator, system."""
@@ -13,8 +13,13 @@ _PASSING_CLASSES = ("08", "40", "53", "57", "58")
 _PASSING = frozenset({"25006", "55P03", "55006", "25P03"})
 """Besides: a server that only reads for now, a lock not had in time, an object in use, a transaction left open."""
 
-_VALUE_CLASSES = ("22", "23")
+_CONSTRAINT_CLASS = "23"
+_VALUE_CLASSES = ("22", _CONSTRAINT_CLASS)
 """What is wrong with a value: its form, or a constraint."""
+
+
+_UNSENDABLE = (ValueError, TypeError, OverflowError)
+"""What PostgreSQL's driver says of a value that it cannot send."""
 
 
 class DatabaseAwayError(SQLAlchemyError):
@@ -45,9 +50,27 @@ def blames_values(error: SQLAlchemyError) -> bool:
         return isinstance(error, StatementError)  # refused before it reached the driver
     if error.connection_invalidated or isinstance(error.orig, sqlite3.Error):
         return False
+    if _state(error).startswith(_VALUE_CLASSES):
+        return True
     cause = error.orig.__cause__ if error.orig is not None else None
-    # asyncpg's own error about a value that it cannot send is a ValueError too
-    return isinstance(cause, ValueError) or _state(error).startswith(_VALUE_CLASSES)
+    return isinstance(error.orig, _UNSENDABLE) or isinstance(cause, _UNSENDABLE)
+
+
+def driver_failure(statement: str, error: Exception, *, closed: bool) -> SQLAlchemyError:
+    """Return what SQLAlchemy would raise for an error of PostgreSQL's driver that it has not seen itself.
+
+    Args:
+        statement: names what was done, without values.
+        error: of asyncpg; what it repeats of the row that was refused is removed.
+        closed: whether the connection is lost.
+    """
+    if isinstance(error, OSError):
+        return DatabaseAwayError(f"{type(error).__name__} during {statement}")
+    if getattr(error, "detail", None):
+        error.detail = None  # type: ignore[attr-defined]
+    state = getattr(error, "sqlstate", None) or ""
+    kind = IntegrityError if state.startswith(_CONSTRAINT_CLASS) else DBAPIError
+    return kind(statement, None, error, hide_parameters=True, connection_invalidated=closed)
 
 
 def _state(error: DBAPIError) -> str:

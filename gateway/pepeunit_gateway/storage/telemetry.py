@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Executable, Row, Select, String, Table, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pepeunit_gateway.storage import bulk
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.search import contains
 from pepeunit_gateway.storage.tables import (
@@ -153,12 +154,22 @@ _SET_SEEN = update(units).where(units.c.uuid == bindparam("unit_uuid")).values(l
 
 
 def _statements(batch: TelemetryBatch) -> Iterator[tuple[Executable, list[dict[str, Any]]]]:
-    """The statements of a batch, each with the parameters of all its rows."""
+    """The statements of a batch on SQLite, each with the parameters of all its rows."""
     yield _SET_LAST_VALUE, [{"unit_node_uuid": n, "state_": s, "time": t} for n, s, t in batch.last_values]
     yield window_entry.insert(), [row._asdict() for row in batch.windows]
     yield _SET_STATE, [{"unit_uuid": u, "state_": s, "commit": c, "time": t} for u, s, c, t in batch.states]
     yield _SET_SEEN, [{"unit_uuid": u, "time": t} for u, t in batch.seen]
     yield unit_logs.insert(), [row._asdict() for row in batch.logs]
+
+
+async def _write_in_bulk(connection: AsyncConnection, batch: TelemetryBatch) -> None:
+    changed = [row.unit_uuid for row in batch.states] + [unit for unit, _ in batch.seen]
+    await bulk.lock_rows(connection, changed, [row.unit_node_uuid for row in batch.last_values])
+    await bulk.set_states(connection, batch.states)
+    await bulk.set_seen(connection, batch.seen)
+    await bulk.set_last_values(connection, batch.last_values)
+    await bulk.copy_rows(connection, window_entry, WindowRow._fields, batch.windows)
+    await bulk.copy_rows(connection, unit_logs, LogRow._fields, batch.logs)
 
 
 class TelemetryStore:
@@ -174,9 +185,12 @@ class TelemetryStore:
             The units of `batch.states` whose update was asked for or failed, and is not confirmed yet.
         """
         async with self._database.write() as connection:
-            for statement, rows in _statements(batch):
-                if rows:
-                    await connection.execute(statement, rows)
+            if self._database.is_sqlite:
+                for statement, rows in _statements(batch):
+                    if rows:
+                        await connection.execute(statement, rows)
+            else:
+                await _write_in_bulk(connection, batch)
             return await _awaited(connection, [row.unit_uuid for row in batch.states])
 
     async def read_last_value(self, node: UUID) -> LastValueRow | None:

@@ -1,5 +1,6 @@
 """The telemetry store against real databases."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError
 
 from pepeunit_gateway.storage import telemetry
+from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.tables import aggregation_entry, n_last_entry, unit_logs, units, units_nodes, window_entry
 from pepeunit_gateway.storage.telemetry import (
     Awaited,
@@ -228,3 +230,27 @@ async def test_the_logs_of_one_unit_are_deleted(store):
     await store.write_batch(TelemetryBatch(logs=[line(unit, "a"), line(other, "b")]))
     assert await store.delete_unit_logs(unit) == 1
     assert (await store.read_logs(other, [], offset=0, limit=9, ascending=True, now=NOW))[0] == 1
+
+
+async def test_replicas_that_write_the_same_rows_at_once_never_wait_for_each_other_in_a_circle(database, store):
+    units_ = [await add_unit(database) for _ in range(12)]
+    nodes = [await add_node(database, unit) for unit in units_]
+    other = Database(database.url)
+    try:
+        async with asyncio.timeout(60):
+            for _ in range(10):
+                await asyncio.gather(
+                    store.write_batch(_report(units_[:6], units_[6:], nodes)),
+                    TelemetryStore(other).write_batch(_report(units_[:5:-1], units_[5::-1], nodes[::-1])),
+                )
+    finally:
+        await other.close()
+    assert (await row_of(database, units, units_[0]))["last_update_datetime"] == NOW
+
+
+def _report(states, seen, nodes):
+    return TelemetryBatch(
+        last_values=[LastValueRow(node, "1", NOW) for node in nodes],
+        states=[StateRow(unit, "{}", None, NOW) for unit in states],
+        seen=[(unit, NOW) for unit in seen],
+    )
