@@ -4,7 +4,8 @@ import asyncio
 import base64
 import hashlib
 import json
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -13,8 +14,13 @@ import pytest_asyncio
 from sqlalchemy import event, select
 
 from pepeunit_gateway.access import passwords
+from pepeunit_gateway.bus.redis import RedisBus
+from pepeunit_gateway.errors import TooManyRequestsError, UnauthorizedError
+from pepeunit_gateway.registry.hashing import Hashing
+from pepeunit_gateway.registry.logins import Logins
 from pepeunit_gateway.storage.tables import audit, users
 from tests.support.gateway import PASSWORD, GatewayUnderTest
+from tests.support.redis import RedisServer
 
 BOTH_DATABASES = True
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -235,6 +241,25 @@ async def test_many_guesses_at_once_get_hardly_further_than_one_after_the_other(
         statuses = sorted(reply.status for reply in replies)
         assert statuses.count(401) in (3, 4), "two are hashed at a time"
         assert set(statuses) == {401, 429}
+
+
+async def test_w14_gateways_on_one_redis_count_failures_together(tmp_path):
+    async with GatewayUnderTest(tmp_path / "data", login_max_failures=4) as gateway, AsyncExitStack() as stack:
+        await gateway.user("everywhere")
+        server = stack.enter_context(RedisServer(tmp_path / "redis"))
+        logins = []
+        for _ in range(2):
+            bus = RedisBus(server.url)
+            await bus.start()
+            stack.push_async_callback(bus.stop)
+            logins.append(Logins(replace(gateway.registry.context, bus=bus), Hashing("")))
+        for number in range(4):
+            with pytest.raises(UnauthorizedError):
+                await logins[number % 2].login("everywhere", "wrong-password", "192.0.2.1")
+        for one in logins:
+            with pytest.raises(TooManyRequestsError) as refused:
+                await one.login("everywhere", PASSWORD, "192.0.2.1")
+            assert 890 <= refused.value.retry_after <= 900
 
 
 async def test_the_trail_of_a_flood_is_bounded_and_tells_no_password_and_no_unknown_login(tmp_path):
