@@ -1,27 +1,24 @@
-"""From messages to rows in a real SQLite file: nothing is lost, poisoned by others or acknowledged early."""
+"""From messages to rows in real databases: nothing is lost, poisoned by others or acknowledged early."""
 
 import asyncio
 import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
 from pepeunit_gateway.datapipe.ingest import Ingest, IngestConfig, IngestStoppedError
-from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.tables import unit_logs, units, units_nodes, window_entry
 from pepeunit_gateway.storage.telemetry import TelemetryStore
-from pepeunit_gateway.storage.upgrade import upgrade
+from tests.support.databases import held, open_database
 from tests.support.telemetry import add_node, add_unit, change_node, config, row_of, rows_of
 
 BOTH_LOOPS = True
+BOTH_DATABASES = True
 DOMAIN = "example.org"
 LIMIT = 30
 KEEP_ALL = config().model_dump_json()
@@ -67,12 +64,9 @@ class Judge:
 
 @pytest.fixture
 async def database(tmp_path):
-    opened = Database(URL.create("sqlite+aiosqlite", database=str(tmp_path / "pepeunit.sqlite")))
-    try:
-        await upgrade(opened, tmp_path)
+    """One that fails after a moment where others hold it, instead of after ten seconds."""
+    async with open_database(tmp_path, busy_timeout=0.02) as opened:
         yield opened
-    finally:
-        await opened.close()
 
 
 @pytest.fixture
@@ -109,21 +103,6 @@ def running(database, store, judge):
             await ingest.stop()
 
     return run
-
-
-@contextmanager
-def second_connection(database: Database) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(database.url.database, isolation_level=None)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-async def impatient(database):
-    """Let a locked database fail after a millisecond instead of ten seconds."""
-    async with database.write() as connection:
-        await connection.exec_driver_sql("PRAGMA busy_timeout=1")
 
 
 def value_topic(node):
@@ -172,30 +151,23 @@ async def test_what_is_for_nobody_returns_at_once_and_is_counted(database, unit,
 
 
 async def test_nothing_is_acknowledged_before_its_commit_b17(database, node, store, running):
-    await impatient(database)
-
-    async def send(ingest, reader, number):
+    async def send(ingest, number):
         await ingest.on_message(value_topic(node), str(number).encode())
-        found = reader.execute("SELECT count(*) FROM window_entry WHERE state = ?", (str(number),)).fetchone()
-        return found[0]
+        return [row["state"] for row in await rows_of(database, window_entry)].count(str(number))
 
     async with running() as ingest:
-        with second_connection(database) as holder, second_connection(database) as reader:
-            holder.execute("BEGIN IMMEDIATE")
-            tasks = [asyncio.create_task(send(ingest, reader, number)) for number in range(20)]
+        async with held(database):
+            tasks = [asyncio.create_task(send(ingest, number)) for number in range(20)]
             await store.failed.wait()
             assert not any(task.done() for task in tasks)
-            holder.execute("ROLLBACK")
-            assert await asyncio.gather(*tasks) == [1] * 20
+        assert await asyncio.gather(*tasks) == [1] * 20
 
 
 async def test_a_locked_database_loses_nothing_and_is_logged_once_b6_w60(database, unit, node, store, running):
-    await impatient(database)
     last = await add_node(database, unit, KEEP_ALL)
     with capture_logs() as logs:
         async with running(flush_size=50) as ingest:
-            with second_connection(database) as holder:
-                holder.execute("BEGIN IMMEDIATE")
+            async with held(database):
                 messages = [ingest.on_message(value_topic(node), str(n).encode()) for n in range(2000)]
                 messages += [ingest.on_message(value_topic(last), str(n).encode()) for n in range(100)]
                 waiting = asyncio.gather(*messages)
@@ -203,7 +175,6 @@ async def test_a_locked_database_loses_nothing_and_is_logged_once_b6_w60(databas
                 store.failed.clear()
                 await store.failed.wait()
                 assert not waiting.done()
-                holder.execute("ROLLBACK")
             await waiting
             assert ingest.counters.stored == 2100
             assert ingest.counters.flushes < 60
@@ -342,15 +313,11 @@ async def test_stop_takes_in_messages_that_waited_for_room(database, node, runni
 
 
 async def test_stop_without_a_database_leaves_messages_unacknowledged(database, node, store, running):
-    await impatient(database)
-    async with running(flush_size=2, stop_grace=0.2) as ingest:
-        with second_connection(database) as holder:
-            holder.execute("BEGIN IMMEDIATE")
-            tasks = [asyncio.create_task(ingest.on_message(value_topic(node), b"x")) for _ in range(40)]
-            await store.failed.wait()
-            await ingest.stop()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            holder.execute("ROLLBACK")
+    async with running(flush_size=2, stop_grace=0.2) as ingest, held(database):
+        tasks = [asyncio.create_task(ingest.on_message(value_topic(node), b"x")) for _ in range(40)]
+        await store.failed.wait()
+        await ingest.stop()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(result) for result in results} == {IngestStoppedError}
 
 

@@ -15,13 +15,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.tables import metadata
 from pepeunit_gateway.storage.upgrade import upgrade
 from tests.support.postgres import PostgresServer
 
-__all__ = ["KINDS", "Databases", "address_for", "open_database", "session_databases"]
+__all__ = ["KINDS", "Databases", "address_for", "held", "open_database", "session_databases"]
 
 KINDS = ("sqlite", "postgresql")
 _TEMPLATE = "template_pepeunit"
@@ -113,6 +115,20 @@ async def open_database(folder: Path, *, migrated: bool = True, **settings: Any)
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def held(database: Database) -> AsyncIterator[None]:
+    """Let another connection hold the database, so that nobody can write for the length of the block."""
+    other = Database(database.url)
+    try:
+        async with other.write() as connection:
+            if not database.is_sqlite:
+                names = ", ".join(table.name for table in metadata.sorted_tables)
+                await connection.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
+            yield
+    finally:
+        await other.close()
 
 
 def _sqlite(path: Path) -> URL:
