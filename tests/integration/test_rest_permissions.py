@@ -209,12 +209,13 @@ async def test_grants_and_revocations_are_on_record(here):
     await here.alice.post("/permission", _grant(here.bob.uuid, unit))  # refused: 409
     await _revoke(here.bob, here.bob.uuid, unit)
     events = (await here.admin.get("/audit", {"subject_uuid": unit})).body["events"]
-    told = [(event["action"], event["actor_uuid"], event["subject_type"], event["details"]) for event in events]
-    details = {"agent_type": "User", "agent_uuid": here.bob.uuid}
+    told = [(event["action"], event["actor_uuid"], event["subject_name"], event["details"]) for event in events]
+    details = {"agent_type": "User", "agent_uuid": here.bob.uuid, "agent_name": "bobby"}
     assert told == [
-        ("PermissionRevoked", here.bob.uuid, "Unit", details),
-        ("PermissionGranted", here.alice.uuid, "Unit", details),
+        ("PermissionRevoked", here.bob.uuid, "audited-unit", details),
+        ("PermissionGranted", here.alice.uuid, "audited-unit", details),
     ]
+    assert {event["subject_type"] for event in events} == {"Unit"}
 
 
 async def test_permissions_go_with_what_they_open(here):

@@ -41,12 +41,13 @@ class ResourceType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What is granted; `unit_uuid` is the unit of a node, None for all else."""
+    """What is granted; `unit_uuid` is the unit of a node, None for all else. No decision hangs on the name."""
 
     type: ResourceType
     uuid: UUID
     creator_uuid: UUID | None
     unit_uuid: UUID | None = None
+    name: str | None = None
 
 
 def may_list_all(agent: Agent) -> bool:

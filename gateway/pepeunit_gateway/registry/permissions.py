@@ -64,6 +64,16 @@ class Permission:
 
 
 @dataclass(frozen=True, slots=True)
+class _Holder:
+    """Whom a permission names; `repo_uuid` is the Repo of a Unit."""
+
+    type: HolderType
+    uuid: UUID
+    name: str
+    repo_uuid: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class NewPermission:
     agent_uuid: UUID
     agent_type: HolderType
@@ -100,22 +110,18 @@ class Permissions:
         async with self._context.act() as act:
             resource = await _load_resource(act.connection, new.resource_uuid, new.resource_type)
             require_granter(agent, resource)
-            table, holder = _HOLDERS[new.agent_type]
-            if (
-                await act.connection.execute(select(table.c.uuid).where(table.c.uuid == new.agent_uuid))
-            ).first() is None:
-                raise NotFoundError(f"there is no {new.agent_type} {new.agent_uuid}")
+            holder = await _load_holder(act.connection, new.agent_uuid, new.agent_type)
             values = {
                 "uuid": made.uuid,
                 "agent_type": new.agent_type.value,
-                holder.key: new.agent_uuid,
+                _HOLDERS[new.agent_type][1].key: new.agent_uuid,
                 "resource_type": new.resource_type.value,
                 RESOURCES[new.resource_type][1].key: new.resource_uuid,
             }
             taken = f"the {new.agent_type} holds this permission already"
             with unique(CustomPermissionError(taken, conflict=True)):
                 await act.connection.execute(permissions.insert().values(values))
-            await _tell(act, agent, Action.PERMISSION_GRANTED, made)
+            await _tell(act, agent, Action.PERMISSION_GRANTED, resource, holder)
         return made
 
     async def revoke(self, agent: Agent, *, holder: UUID, resource: UUID) -> None:
@@ -135,11 +141,10 @@ class Permissions:
             row = (await act.connection.execute(query)).one_or_none()
             if row is None:
                 raise NotFoundError(f"{holder} holds no permission on the {found.type} {resource}")
-            repo = select(units.c.repo_uuid).where(units.c.uuid == holder)
-            holder_repo = (await act.connection.execute(repo)).scalar_one_or_none()
-            check_revocable(found, holder, holder_repo=holder_repo)
+            who = await _load_holder(act.connection, holder, HolderType(row.agent_type))
+            check_revocable(found, holder, holder_repo=who.repo_uuid)
             await act.connection.execute(permissions.delete().where(permissions.c.uuid == row.uuid))
-            await _tell(act, agent, Action.PERMISSION_REVOKED, _permission(row))
+            await _tell(act, agent, Action.PERMISSION_REVOKED, found, who)
 
     async def of_resource(
         self,
@@ -205,22 +210,41 @@ async def _load_resource(connection: AsyncConnection, uuid: UUID, only: Resource
     parts = []
     for kind, (table, _) in RESOURCES.items():
         if only in (None, kind):
-            unit = table.c.unit_uuid if table is units_nodes else cast(null(), Uuid)
-            parts.append(
-                select(literal(kind.value).label("type"), table.c.creator_uuid, unit.label("unit_uuid")).where(
-                    table.c.uuid == uuid
-                )
+            is_node = table is units_nodes
+            unit = table.c.unit_uuid if is_node else cast(null(), Uuid)
+            name = table.c.topic_name if is_node else table.c.name
+            columns = (
+                literal(kind.value).label("type"),
+                table.c.creator_uuid,
+                unit.label("unit_uuid"),
+                name.label("name"),
             )
+            parts.append(select(*columns).where(table.c.uuid == uuid))
     row = (await connection.execute(union_all(*parts))).first()
     if row is None:
         raise NotFoundError(f"there is no {only or 'Repo, Unit or UnitNode'} {uuid}")
-    return Resource(ResourceType(row.type), uuid, row.creator_uuid, row.unit_uuid)
+    return Resource(ResourceType(row.type), uuid, row.creator_uuid, row.unit_uuid, row.name)
 
 
-async def _tell(act: Act, agent: Agent, action: Action, permission: Permission) -> None:
+async def _load_holder(connection: AsyncConnection, uuid: UUID, kind: HolderType) -> _Holder:
+    """Return whom a permission names.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    table, _ = _HOLDERS[kind]
+    columns = (units.c.name, units.c.repo_uuid) if table is units else (users.c.login, cast(null(), Uuid))
+    query = select(columns[0].label("name"), columns[1].label("repo_uuid")).where(table.c.uuid == uuid)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no {kind} {uuid}")
+    return _Holder(kind, uuid, row.name, row.repo_uuid)
+
+
+async def _tell(act: Act, agent: Agent, action: Action, resource: Resource, holder: _Holder) -> None:
     """Put it on record, and let the broker know where it concerns what a unit may do there."""
-    if permission.agent_type is HolderType.UNIT and permission.resource_type is ResourceType.UNIT_NODE:
-        act.announce(Change.ACCESS, [permission.agent_uuid])
-    details = {"agent_type": permission.agent_type.value, "agent_uuid": str(permission.agent_uuid)}
-    subject = Subject(permission.resource_type.value, permission.resource_uuid)
+    if holder.type is HolderType.UNIT and resource.type is ResourceType.UNIT_NODE:
+        act.announce(Change.ACCESS, [holder.uuid])
+    details = {"agent_type": holder.type.value, "agent_uuid": str(holder.uuid), "agent_name": holder.name}
+    subject = Subject(resource.type.value, resource.uuid, resource.name)
     await record(act, agent, action=action, subject=subject, details=details)
