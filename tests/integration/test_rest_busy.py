@@ -1,19 +1,19 @@
 """A database that others hold: over HTTP that is 503 for now, no fault of the gateway."""
 
 import logging
-import sqlite3
-from contextlib import closing
 
 import pytest
 import structlog
 from sqlalchemy import text
-from sqlalchemy.engine import URL
 
 from pepeunit_gateway.api.routing import RouteTable, Token
 from pepeunit_gateway.api.server import assemble
 from pepeunit_gateway.settings import Settings
-from pepeunit_gateway.storage.database import Database
+from tests.support.databases import held, open_database
 from tests.support.served import served
+from tests.support.telemetry import add_unit
+
+BOTH_DATABASES = True
 
 DETAIL = "503: 2: Service Unavailable: the database is busy; try again in 5 seconds"
 
@@ -28,14 +28,13 @@ def _app(database):
     @table.post("", token=Token.NONE)
     async def add_row() -> None:
         """Write one."""
-        async with database.write() as connection:
-            await connection.execute(text("INSERT INTO t VALUES (1)"))
+        await add_unit(database)
 
     @table.get("", token=Token.NONE)
     async def count_rows() -> int:
         """Count them."""
         async with database.read() as connection:
-            return (await connection.execute(text("SELECT count(*) FROM t"))).scalar_one()
+            return (await connection.execute(text("SELECT count(*) FROM units"))).scalar_one()
 
     @table.delete("", token=Token.NONE)
     async def drop_nothing() -> None:
@@ -48,25 +47,20 @@ def _app(database):
 
 @pytest.fixture
 async def database(tmp_path):
-    opened = Database(URL.create("sqlite+aiosqlite", database=str(tmp_path / "x.sqlite3")), busy_timeout=0.05)
-    async with opened.write() as connection:
-        await connection.execute(text("CREATE TABLE t (x)"))
-    yield opened
-    await opened.close()
+    async with open_database(tmp_path, busy_timeout=0.05) as opened:
+        yield opened
 
 
 async def test_a_lock_of_another_process_is_503_with_retry_after_and_one_line_in_the_log(database, caplog):
     caplog.set_level(logging.WARNING)
     async with served(_app(database)) as client:
-        with closing(sqlite3.connect(database.url.database, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        async with held(database):
             with structlog.testing.capture_logs() as events:
                 async with client.post("/v1/rows") as answer:
                     assert (answer.status, await answer.json()) == (503, {"detail": DETAIL})
                     assert answer.headers["Retry-After"] == "5"
             async with client.get("/v1/rows") as answer:
                 assert (answer.status, await answer.json()) == (200, 0)
-            other.execute("ROLLBACK")
         async with client.post("/v1/rows") as answer:
             assert answer.status == 204
     (event,) = events
