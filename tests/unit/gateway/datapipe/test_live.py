@@ -1,6 +1,5 @@
 """The pipes in memory against a real SQLite file."""
 
-import sqlite3
 from datetime import UTC, datetime
 
 import pytest
@@ -12,8 +11,10 @@ from pepeunit_gateway.datapipe.live import LivePipes
 from pepeunit_gateway.datapipe.stages import NodeState
 from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
 from pepeunit_gateway.storage.tables import units_nodes
-from tests.support.databases import open_database
+from tests.support.databases import held, open_database
 from tests.support.telemetry import add_node, add_unit, change_node, config, row_of
+
+BOTH_DATABASES = True
 
 DOMAIN = "example.org:8080"
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -22,7 +23,7 @@ LATER = config(policy={"policy_type": "NRecords", "n_records_count": 3}).model_d
 
 @pytest.fixture
 async def database(tmp_path):
-    async with open_database(tmp_path) as opened:
+    async with open_database(tmp_path, busy_timeout=0.05) as opened:
         yield opened
 
 
@@ -93,12 +94,8 @@ async def test_a_status_is_written_only_where_it_differs(database, unit, pipes):
 
 async def test_a_status_that_cannot_be_written_stops_nothing(database, unit, pipes):
     node = await add_node(database, unit)
-    async with database.write() as connection:
-        await connection.exec_driver_sql("PRAGMA busy_timeout=1")
-    holder = sqlite3.connect(database.url.database, isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    await pipes.reload()
-    holder.close()
+    async with held(database):
+        await pipes.reload()
     assert pipes.get(topic(node)) is not None
     assert await status(database, node) == ("Inactive", None)
     await pipes.reload()
