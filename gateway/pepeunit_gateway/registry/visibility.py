@@ -49,7 +49,9 @@ def linked_to_unit(node_uuid: ColumnElement[Any], unit_uuid: UUID) -> ColumnElem
 def permission_names(agent: Agent, table: Table) -> ColumnElement[bool]:
     """Tell in SQL whether a permission row on the repo, unit or unit node names the agent."""
     holder = permissions.c.agent_user_uuid if agent.type is AgentType.USER else permissions.c.agent_unit_uuid
-    return exists(select(permissions.c.uuid).where(holder == agent.uuid, _COLUMN[table.name] == table.c.uuid))
+    row = select(permissions.c.uuid).where(holder == agent.uuid, _COLUMN[table.name] == table.c.uuid).limit(1)
+    # said with EXISTS, PostgreSQL would first read all permissions of the agent
+    return row.scalar_subquery().is_not(None)
 
 
 def _permitted(agent: Agent, table: Table) -> ColumnElement[bool]:
