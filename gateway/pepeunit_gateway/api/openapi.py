@@ -13,6 +13,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from pepeunit_gateway.api.guide import about_api, about_token
 from pepeunit_gateway.api.keys import TOKEN_HEADER
+from pepeunit_gateway.api.links import Links
 from pepeunit_gateway.api.request_headers import RequestHeader
 from pepeunit_gateway.api.routing import Download, Endpoint, Media, Sample, Token
 from pepeunit_gateway.api.statuses import DESCRIPTIONS, failures, shared_failures
@@ -120,7 +121,7 @@ def _form(name: str, sample: Sample | None) -> dict[str, Any]:
     return body
 
 
-def _responses(endpoint: Endpoint, components: dict[str, Any]) -> dict[str, Any]:
+def _responses(endpoint: Endpoint, links: Links, components: dict[str, Any]) -> dict[str, Any]:
     route = endpoint.route
     good: dict[str, Any] = {"description": DESCRIPTIONS[route.status]}
     if endpoint.answer is Download:
@@ -131,16 +132,18 @@ def _responses(endpoint: Endpoint, components: dict[str, Any]) -> dict[str, Any]
     elif endpoint.answer is not type(None):
         schema = _schema(endpoint.answer, "serialization", components)
         good["content"] = {"application/json": {"schema": schema}}
+    if found := links.of(endpoint):
+        good["links"] = found
     return {str(route.status): good, **failures(endpoint)}
 
 
-def _operation(endpoint: Endpoint, components: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, links: Links, components: dict[str, Any]) -> dict[str, Any]:
     summary, _, description = (getdoc(endpoint.handler) or endpoint.name).partition("\n\n")
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
         "tags": [endpoint.route.tag],
         "summary": " ".join(summary.split()),
-        "responses": _responses(endpoint, components),
+        "responses": _responses(endpoint, links, components),
     }
     if description:
         operation["description"] = description
@@ -166,9 +169,11 @@ def build_document(endpoints: Iterable[Endpoint], *, version: str, prefix: str) 
     components: dict[str, Any] = dict(_ERROR_SCHEMAS)
     paths: dict[str, dict[str, Any]] = {}
     tags: dict[str, str] = {}
+    endpoints = tuple(endpoints)
+    links = Links(endpoints)
     for endpoint in endpoints:
         item = paths.setdefault(endpoint.route.path, {})
-        item[endpoint.route.method.lower()] = _operation(endpoint, components)
+        item[endpoint.route.method.lower()] = _operation(endpoint, links, components)
         tags.setdefault(endpoint.route.tag, endpoint.route.about)
     scheme = {"type": "apiKey", "in": "header", "name": TOKEN_HEADER, "description": about_token(prefix)}
     return {
