@@ -96,7 +96,7 @@ async def _no_broker(topic: str, payload: bytes) -> None:
 async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     """Open the data folder for one command of the operator; works beside a running gateway."""
     settings = prepare_folder(settings)
-    database = Database(database_url(settings))
+    database = Database(database_url(settings), pool_size=settings.db_pool_size)
     try:
         await upgrade(database, settings.data_dir)
         yield Registry(_context(settings, database), _no_broker)
@@ -138,7 +138,7 @@ class Gateway:
         certificate = _certificate(settings)
         sockets = bind_api(settings.http_host, settings.http_port)
         self._stack.callback(close_sockets, sockets)
-        database = Database(database_url(settings))
+        database = Database(database_url(settings), pool_size=settings.db_pool_size)
         self._stack.push_async_callback(database.close)
         await upgrade(database, settings.data_dir)
         context = _context(settings, database)

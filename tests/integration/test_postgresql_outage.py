@@ -144,8 +144,9 @@ async def test_a_start_without_a_server_fails_with_a_message_and_succeeds_when_i
         async with GatewayUnderTest(tmp_path, sqlalchemy_database_url=url):
             pass
     server.start()
-    async with GatewayUnderTest(tmp_path, sqlalchemy_database_url=url) as gateway:
+    async with GatewayUnderTest(tmp_path, sqlalchemy_database_url=url, db_pool_size=5) as gateway:
         assert (await gateway.nobody.get("/units")).status == 200
+        assert gateway.registry.context.database.connections_limit() == {"read": 5, "write": 2}
 
 
 async def _update(database: Database, first: object, second: object, met: asyncio.Barrier) -> None:

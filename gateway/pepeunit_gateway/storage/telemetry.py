@@ -255,7 +255,8 @@ class TelemetryStore:
 
     async def _delete(self, table: Table, condition: ColumnElement[bool]) -> int:
         key = next(iter(table.primary_key))
-        some = select(key).where(condition).limit(_DELETE_ROWS)
+        # what another replica is deleting at the moment is left to it; SQLite has one writer anyway
+        some = select(key).where(condition).limit(_DELETE_ROWS).with_for_update(skip_locked=True)
         total = 0
         while True:
             async with self._database.write() as connection:

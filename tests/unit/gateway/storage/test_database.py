@@ -178,3 +178,22 @@ async def test_times_come_back_aware_and_naive_ones_are_refused(database):
     with pytest.raises(StatementError, match="naive"):
         async with database.write() as connection:
             await connection.execute(users.insert(), [user("naive", create_datetime=NOW.replace(tzinfo=None))])
+
+
+async def test_a_transaction_that_is_cancelled_anywhere_holds_nothing(database):
+    """Whoever gets its connection next finds no transaction, and its locks are gone."""
+
+    async def insert(name: str) -> None:
+        async with database.act() as connection:
+            await connection.execute(users.insert(), [user(name)])
+            await connection.execute(select(users))
+
+    for steps in range(40):
+        task = asyncio.create_task(insert(f"cancelled{steps}"))
+        await asyncio.wait({task}, timeout=steps * 0.0005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    before = await count(database)
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(insert(f"later{number}") for number in range(10)))
+    assert await count(database) == before + 10

@@ -208,6 +208,19 @@ async def test_expired_rows_are_deleted_in_bounded_steps(database, store, monkey
     assert await store.expire(NOW) == Expired(0, 0)
 
 
+async def test_replicas_that_expire_rows_at_once_share_the_work(database, store, monkeypatch):
+    monkeypatch.setattr(telemetry, "_DELETE_ROWS", 50)
+    await store.write_batch(TelemetryBatch(windows=[window(uuid4(), "x", NOW - HOUR) for _ in range(1000)]))
+    other = Database(database.url)
+    try:
+        done = await asyncio.gather(*(TelemetryStore(one).expire(NOW) for one in (database, other) for _ in range(2)))
+    finally:
+        await other.close()
+    left = await store.expire(NOW)
+    assert sum(expired.windows for expired in (*done, left)) == 1000
+    assert await rows_of(database, window_entry) == []
+
+
 async def test_the_rows_of_nodes_are_deleted_whatever_their_policy(database, store):
     """W35, W54."""
     node, second, other = uuid4(), uuid4(), uuid4()
