@@ -55,7 +55,6 @@ class Database:
             self._driver_errors = (PostgresError, InterfaceError, OSError)
         else:
             raise ValueError(f"{self.dialect} is neither {SQLITE} nor {POSTGRESQL}")
-        self._looker = self._reader.execution_options(**SINGLE[self.dialect])
 
     @property
     def is_sqlite(self) -> bool:
@@ -85,8 +84,8 @@ class Database:
     @asynccontextmanager
     async def look(self) -> AsyncIterator[AsyncConnection]:
         """Read without a transaction around it: every statement sees what was committed when it began."""
-        async with self._looker.connect() as connection:
-            yield connection
+        async with self._reader.connect() as connection:
+            yield await connection.execution_options(**SINGLE[self.dialect])
 
     async def fetch(self, query: FixedQuery, **values: Any) -> Sequence[Sequence[Any]]:
         """Run one statement and return its rows, as the driver gives them.
