@@ -203,3 +203,9 @@ async def test_w31_two_admins_who_block_each_other_at_once_leave_one(tmp_path):
 async def _all_users(gateway):
     agent = Agent(AgentType.USER, UUID(int=1), UserRole.ADMIN)
     return (await gateway.registry.users.page(agent, UserFilter())).items
+
+
+async def test_unblocking_one_who_is_not_blocked_changes_nothing(gateway):
+    admin, user = await gateway.admin(), await gateway.user("never-blocked")
+    assert (await admin.patch(f"/users/unblock/{user.uuid}")).status == 204
+    assert (await user.get("/users")).status == 200

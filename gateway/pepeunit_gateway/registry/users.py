@@ -135,10 +135,12 @@ class Users:
             await record(act, agent, action=Action.USER_BLOCKED, subject=_subject(row))
 
     async def unblock(self, agent: Agent, uuid: UUID) -> None:
-        """Let a user in again, who must log in anew."""
+        """Let a user in again, who must log in anew; one who is not blocked stays as they are."""
         require_admin(agent)
         async with self._context.act() as act:
             row = await _load(act.connection, uuid)
+            if row.status != UserStatus.BLOCKED:
+                return
             status = UserStatus.UNVERIFIED if row.telegram_chat_id is None else UserStatus.VERIFIED
             await self._set_status(act, uuid, status)
             await record(act, agent, action=Action.USER_UNBLOCKED, subject=_subject(row))
