@@ -182,7 +182,7 @@ class Gateway:
         self, context: Context, counters: IngestCounters, sockets: list[socket.socket], tls: ssl.SSLContext | None
     ) -> None:
         pipes = Pipes(self.registry, context.telemetry)
-        instruments = make_instruments(context.database, self.broker, counters)
+        instruments = make_instruments(context.database, context.bus, self.broker, counters)
         app = create_app(self.settings, self.registry, pipes, partial(_ready, context, self.broker), instruments)
         runner = await serve(app, sockets, tls)
         self._stack.push_async_callback(runner.cleanup)
@@ -234,12 +234,15 @@ def _broker_config(settings: Settings) -> ManagedBrokerConfig:
     )
 
 
-async def _ready(context: Context, broker: ManagedBroker) -> None:
-    """Raise if the database does not answer or the broker is away."""
+async def _ready(context: Context, broker: ManagedBroker) -> dict[str, str]:
+    """Raise if the database does not answer or the broker is away; without Redis a gateway goes on alone."""
     if not broker.connected:
         raise MqttError("the broker is being restarted")
     async with context.database.read() as connection:
         await connection.execute(text("SELECT 1"))
+    if not context.settings.redis_url.get_secret_value():
+        return {}
+    return {"redis": "connected" if context.bus.connected else "away"}
 
 
 async def _follow_nodes(ingest: Ingest, changed: Subscription) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from pepeunit_gateway import __version__
 from pepeunit_gateway.api.prometheus import CachedCount, Instrument, Instruments
 from pepeunit_gateway.broker.managed import ManagedBroker
+from pepeunit_gateway.bus.port import Bus
 from pepeunit_gateway.datapipe.counters import IngestCounters
 from pepeunit_gateway.datapipe.stages import Drop
 from pepeunit_gateway.storage.database import Database
@@ -15,7 +16,7 @@ from pepeunit_gateway.storage.tables import outbox
 __all__ = ["make_instruments"]
 
 
-def make_instruments(database: Database, broker: ManagedBroker, ingest: IngestCounters) -> Instruments:
+def make_instruments(database: Database, bus: Bus, broker: ManagedBroker, ingest: IngestCounters) -> Instruments:
     """Return the figures of a gateway."""
 
     async def count_waiting() -> int:
@@ -27,6 +28,11 @@ def make_instruments(database: Database, broker: ManagedBroker, ingest: IngestCo
         (
             Instrument("pepeunit_info", "The version that runs.", lambda: {__version__: 1.0}, label="version"),
             *_broker(broker),
+            Instrument(
+                "pepeunit_bus_up",
+                "1 while other gateways are heard, and where there are none.",
+                lambda: float(bus.connected),
+            ),
             *_ingest(ingest),
             Instrument("pepeunit_outbox_waiting", "Commands to units that wait to be sent.", waiting),
             Instrument(

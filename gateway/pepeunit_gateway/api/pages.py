@@ -8,7 +8,7 @@ GET /healthz, /readyz               for supervisors: the process answers; its pa
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from html import escape
 from importlib.metadata import metadata
@@ -28,8 +28,8 @@ from pepeunit_gateway.settings import Settings
 
 __all__ = ["Readiness", "add_pages"]
 
-Readiness = Callable[[], Awaitable[None]]
-"""Returns when every part is ready, raises otherwise."""
+Readiness = Callable[[], Awaitable[Mapping[str, str] | None]]
+"""Returns when every part is ready, with the state of parts that may be away; raises otherwise."""
 
 _READINESS_TIMEOUT = 3.0
 _ASSETS = {
@@ -152,18 +152,17 @@ def _add_docs(app: web.Application, settings: Settings, endpoints: tuple[Endpoin
     app.router.add_get(f"{base}/docs/static/{{name}}", serve_asset)
 
 
-async def _check(readiness: Readiness) -> str | None:
-    """Return why the gateway is not ready, or None."""
+async def _check(readiness: Readiness) -> str | Mapping[str, str]:
+    """Return why the gateway is not ready, or the state of what may be away."""
     try:
         async with asyncio.timeout(_READINESS_TIMEOUT):
-            await readiness()
+            return await readiness() or {}
     except TimeoutError:
         return f"the check took more than {_READINESS_TIMEOUT:g} s"
     except PepeunitError as error:
         return error.message
     except Exception as error:  # noqa: BLE001 - a probe reports whatever is wrong, by its name only
         return type(error).__name__
-    return None
 
 
 def add_pages(app: web.Application, settings: Settings, endpoints: tuple[Endpoint, ...], readiness: Readiness) -> None:
@@ -181,11 +180,11 @@ def add_pages(app: web.Application, settings: Settings, endpoints: tuple[Endpoin
         return _json({"status": "ok"})
 
     async def serve_readiness(_request: web.Request) -> web.Response:
-        reason = await _check(readiness)
-        if reason is None:
-            return _json({"status": "ready"})
-        log.warning("api.readiness.failed", reason=reason)
-        raise RequestError(503, reason)
+        found = await _check(readiness)
+        if isinstance(found, str):
+            log.warning("api.readiness.failed", reason=found)
+            raise RequestError(503, found)
+        return _json({"status": "ready", **found})
 
     app.router.add_get(settings.app_prefix or "/", serve_card)
     app.router.add_get("/healthz", serve_health)

@@ -26,6 +26,11 @@ class LocalBus:
         self._cache = MemoryCache(clock)
         self._counters = MemoryCounters(clock)
 
+    @property
+    def connected(self) -> bool:
+        """See `Bus.connected`."""
+        return True
+
     async def start(self) -> None:
         """See `Bus.start`."""
 

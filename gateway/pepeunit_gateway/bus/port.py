@@ -44,6 +44,10 @@ class Count:
 class Bus(Protocol):
     """What joins the parts of one gateway, and several gateways on one database."""
 
+    @property
+    def connected(self) -> bool:
+        """Whether other gateways are heard at this moment; always so where there are none."""
+
     async def start(self) -> None:
         """Be ready; changes that others publish from now on are seen. Returns within seconds, whatever is away."""
 

@@ -121,3 +121,11 @@ def test_missing_files_of_the_page_are_a_clear_start_error(monkeypatch):
     monkeypatch.setattr(pages, "find_spec", lambda _name: None)
     with pytest.raises(StartError, match=r"pip install 'pepeunit\[gateway\]'"):
         sample_app()
+
+
+async def test_a_part_that_may_be_away_is_named_and_fails_nothing():
+    async def readiness():
+        return {"redis": "away"}
+
+    async with served(sample_app(readiness=readiness)) as client, client.get("/readyz") as answer:
+        assert (answer.status, await answer.json()) == (200, {"status": "ready", "redis": "away"})
