@@ -9,9 +9,11 @@ A unit's first token holds nothing variable, so it is byte for byte what the con
 reissue, and a token whose generation is not the stored one is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
@@ -24,6 +26,7 @@ __all__ = ["Claims", "named_token", "read_token", "unit_token", "user_token"]
 
 _ALGORITHM = "HS256"
 _MAX_LENGTH = 4096
+_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +92,32 @@ def read_token(token: str, *, secrets: Sequence[str], now: datetime, backend_dom
     return claims
 
 
-def _verified(token: str, secrets: Sequence[str]) -> dict[str, Any]:
+def _verified(token: str, secrets: Sequence[str]) -> Mapping[str, Any]:
     """Return what the token says if one of the keys signed it."""
     for secret in secrets:
         try:
-            decoded: dict[str, Any] = jwt.decode(token, secret, algorithms=[_ALGORITHM], options={"verify_exp": False})
+            return _decode(token, secret)
         except jwt.InvalidSignatureError:
             continue
-        return decoded
     raise jwt.InvalidSignatureError
 
 
-def _backend(decoded: dict[str, Any], domain: str | None) -> Claims:
+@lru_cache(_REMEMBERED)
+def _decode(token: str, secret: str) -> Mapping[str, Any]:
+    """Return what a token says that `secret` signed.
+
+    That never changes, so it is remembered; whether the token has expired or was revoked is asked every time.
+    """
+    return MappingProxyType(jwt.decode(token, secret, algorithms=[_ALGORITHM], options={"verify_exp": False}))
+
+
+def _backend(decoded: Mapping[str, Any], domain: str | None) -> Claims:
     if domain is None or decoded["domain"] != domain:
         raise ValueError("not a data pipe of this platform")
     return Claims(AgentType.BACKEND, uuid5(NAMESPACE_DNS, domain), 0)
 
 
-def _holder(decoded: dict[str, Any]) -> Claims:
+def _holder(decoded: Mapping[str, Any]) -> Claims:
     agent_type = AgentType(decoded["type"])
     generation = decoded.get("gen", 0)
     named = decoded.get("jti")
