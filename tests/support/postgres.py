@@ -76,7 +76,10 @@ class PostgresServer:
 
     def _make(self, fsync: bool, settings: dict[str, str]) -> None:  # noqa: FBT001 - called once, above
         if os.geteuid() == 0:
-            account = pwd.getpwnam("postgres")
+            try:
+                account = pwd.getpwnam("postgres")
+            except KeyError:
+                raise PostgresError("root may not run PostgreSQL, and there is no user called postgres") from None
             os.chown(self.folder, account.pw_uid, account.pw_gid)
         password = self.folder / "password"
         password.write_text(self._password)
