@@ -12,7 +12,7 @@ import pytest
 
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
-from pepeunit_gateway.registry import edges, unit_files, units, updates
+from pepeunit_gateway.registry import edges, unit_creation, unit_files, updates
 from pepeunit_gateway.registry.outbox import Command, queue_commands
 from pepeunit_gateway.registry.syncing import sync_repository
 from pepeunit_gateway.storage.tables import repository_registry
@@ -92,7 +92,7 @@ async def test_a_unit_that_is_made_private_during_a_rollout_gets_private_nodes(s
 
 async def test_w7_a_repo_that_is_made_private_while_a_stranger_makes_a_unit_stays_closed(stage, meanwhile):
     path = f"/repos/{stage.repo['uuid']}"
-    meanwhile(units, lambda: stage.alice.patch(path, {"visibility_level": "Private"}))
+    meanwhile(unit_creation, lambda: stage.alice.patch(path, {"visibility_level": "Private"}))
     body = {
         "repo_uuid": stage.repo["uuid"],
         "visibility_level": "Public",
