@@ -49,9 +49,9 @@ powercut: ## power cuts at every write of an update, on a real littlefs
 	@.ci/setup mosquitto dev micropython
 	@PEPEUNIT_POWERCUT=full exec $(VENV_PYTHON) -m pytest tests/powercut -o timeout=1800 $(ARGS)
 
-fuzz: ## the property tests with many more examples
+fuzz: ## the property tests and the whole REST document with many more examples
 	@.ci/setup mosquitto postgresql redis dev micropython
-	@PU_TEST_EXAMPLES=$${PU_TEST_EXAMPLES:-5000} exec $(VENV_PYTHON) -m pytest tests/property -o timeout=1800 $(ARGS)
+	@PU_TEST_EXAMPLES=$${PU_TEST_EXAMPLES:-5000} exec $(VENV_PYTHON) -m pytest tests/property tests/fuzz -o timeout=1800 $(ARGS)
 
 lock: ## resolve the dependencies anew and write the lock files
 	@.ci/lock
