@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
 from pepeunit_gateway.errors import ApiError
@@ -17,6 +18,7 @@ from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.repos import NewRepo, RepoChange
 from pepeunit_gateway.registry.repositories import NewRepository
 from pepeunit_gateway.registry.units import NewUnit, UnitChange
+from pepeunit_gateway.storage.tables import units
 from tests.support.gateway import Api, GatewayUnderTest
 from tests.support.git_server import GitServer
 from tests.support.sample_program import make_repo, make_unit, nodes_of, sample_tree
@@ -154,6 +156,40 @@ async def _race(count: int, make: Callable[[int], Awaitable[object]]) -> tuple[l
     refused = [outcome for outcome in outcomes if isinstance(outcome, ApiError)]
     assert len(made) + len(refused) == count, outcomes
     return made, refused
+
+
+async def test_what_a_change_of_a_repo_is_answered_is_what_is_stored_whatever_fails_at_its_units(stage):
+    """W28: the commands to the units are acts of their own; a fault there leaves them to the next look."""
+    registry, uuid = stage.registry, _uuid(stage, "repo")
+
+    async def name() -> str:
+        return (await registry.repos.get(stage.agent, uuid)).name
+
+    async def stale() -> None:
+        async with registry.context.act() as act:
+            await act.connection.execute(units.update().values(synced_commit=None, firmware_update_status=None))
+
+    refused = stored = 0
+    for number in itertools.count(1):
+        await stale()
+        before, wanted = await name(), f"name-{number}"
+        with fail_write(registry.context.database, number, after=False) as counter:
+            try:
+                await registry.repos.edit(stage.agent, uuid, RepoChange(name=wanted))
+            except InjectedError:
+                refused += 1
+                assert await name() == before
+            else:
+                stored += 1
+                assert await name() == wanted
+        if counter.count < number:
+            break
+        await registry.updates.update_all()
+    assert (refused > 1, stored > 3) == (True, True), (refused, stored)
+    async with registry.context.database.read() as connection:
+        found = (await connection.execute(select(units.c.synced_commit))).scalars().all()
+    assert len(found) == 2
+    assert None not in found
 
 
 def _register(stage: Stage) -> Awaitable[object]:

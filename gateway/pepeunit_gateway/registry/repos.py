@@ -153,7 +153,7 @@ class Repos:
                     repos.update().where(repos.c.uuid == uuid).values(**values, last_update_datetime=act.now)
                 )
             row = await _load(act.connection, uuid)
-        await self._updates.update_repo(uuid)
+        await self._updates.follow(uuid)
         return from_row(Repo, row)
 
     async def update_units_firmware(self, agent: Agent, uuid: UUID) -> None:

@@ -59,6 +59,10 @@ class Updates:
         """Look at the auto-updating Repos of one registry, whose branches or tags have moved."""
         await self._update(repos.c.is_auto_update_repo & (repos.c.repository_registry_uuid == registry), again=False)
 
+    async def follow(self, repo: UUID) -> None:
+        """Look at a Repo that was just changed; the change is stored, so a failure is left to the next look (W28)."""
+        await self._update(repos.c.uuid == repo, again=False)
+
     async def _update(self, which: ColumnElement[bool], *, again: bool) -> None:
         async with self._context.database.read() as connection:
             uuids = list((await connection.execute(select(repos.c.uuid).where(which))).scalars())
