@@ -49,10 +49,7 @@ async def test_an_admin_links_no_private_output(stage):
         ("GET", "/units/log_list/?uuid={unit}", None),
         ("POST", "/units/send_command_to_input_base_topic/{unit}?command=Update", None),
         ("PATCH", "/units/{unit}", {"name": "renamed"}),
-        ("DELETE", "/units/{unit}", None),
         ("PATCH", "/repos/{repo}", {"name": "renamed"}),
-        ("DELETE", "/repos/{repo}", None),
-        ("DELETE", "/repository_registry/{registry}", None),
         ("PATCH", "/unit_nodes/{node}", {"max_connections": 3}),
         ("PATCH", "/unit_nodes/set_state_input/{node}", {"state": "x"}),
         ("GET", "/unit_nodes/get_data_pipe_data/?uuid={node}&type=LastValue", None),
@@ -64,3 +61,34 @@ async def test_an_admin_neither_reads_nor_changes_what_is_private_of_others(stag
     names = {"unit": unit, "repo": stage.repo["uuid"], "registry": stage.registry["uuid"], "node": node}
     reply = await stage.admin.call(method, path.format(**names), json=body)
     assert reply.status == 403, reply.body
+
+
+async def test_an_admin_deletes_what_is_another_s_and_the_trail_tells_it(stage):
+    stage, unit = stage
+    nodes = await nodes_of(stage.alice, unit)
+    body = {
+        "node_output_uuid": nodes["temperature/pepeunit"]["uuid"],
+        "node_input_uuid": nodes["set_fan/pepeunit"]["uuid"],
+    }
+    edge = (await stage.alice.made("/unit_nodes/create_unit_node_edge", body))["uuid"]
+    paths = [
+        f"/unit_nodes/edges/{edge}",
+        f"/units/{unit}",
+        f"/repos/{stage.repo['uuid']}",
+        f"/repository_registry/{stage.registry['uuid']}",
+    ]
+    for path in paths:
+        assert (await stage.admin.delete(path)).status == 204
+    trail = (await stage.admin.get("/audit", {"action": "DeletedByAdmin"})).body["events"]
+    assert [(event["subject_type"], event["subject_uuid"]) for event in reversed(trail)] == [
+        ("Edge", edge),
+        ("Unit", unit),
+        ("Repo", stage.repo["uuid"]),
+        ("Repository", stage.registry["uuid"]),
+    ]
+
+
+async def test_what_people_delete_of_their_own_is_not_in_the_trail(stage):
+    stage, unit = stage
+    assert (await stage.alice.delete(f"/units/{unit}")).status == 204
+    assert (await stage.admin.get("/audit", {"action": "DeletedByAdmin"})).body["count"] == 0

@@ -6,7 +6,7 @@
     repositories.py   who reaches a private git repository
 
 Source: protocol/security.md 4.1, 4.2 and 4.5; decisions.md 2, 16 and 17. The creator always reaches what is theirs;
-an Admin reads public fields of everything, blocks and deletes users and revokes permissions, and nothing else.
+an Admin reads public fields of everything, blocks users, deletes and revokes, and nothing else.
 """
 
 from uuid import UUID

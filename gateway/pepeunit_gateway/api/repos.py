@@ -204,5 +204,5 @@ async def bulk_update(registry: Registry, agent: Agent) -> None:
     errors=(RepoError("the Repo still has units; delete them first", conflict=True),),
 )
 async def delete_repo(registry: Registry, agent: Agent, uuid: UUID) -> None:
-    """Delete a Repo that has no units; its creator may."""
+    """Delete a Repo that has no units; its creator may, and an Admin."""
     await registry.repos.delete(agent, uuid)

@@ -220,5 +220,5 @@ async def backend_sync_registry(agent: Agent) -> None:
     errors=(RepositoryRegistryError("Repos still use this repository; delete them first", conflict=True),),
 )
 async def delete_repository_registry(registry: Registry, agent: Agent, uuid: UUID) -> None:
-    """Delete a repository that no Repo uses; its creator may."""
+    """Delete a repository that no Repo uses; its creator may, and an Admin."""
     await registry.repositories.delete(agent, uuid)

@@ -203,5 +203,5 @@ async def update_unit(registry: Registry, agent: Agent, uuid: UUID, body: UnitCh
 
 @routes.delete("/{uuid}", token=Token.REQUIRED)
 async def delete_unit(registry: Registry, agent: Agent, uuid: UUID) -> None:
-    """Delete a unit with everything of it; its creator may."""
+    """Delete a unit with everything of it; its creator may, and an Admin."""
     await registry.units.delete(agent, uuid)

@@ -27,7 +27,17 @@ from pepeunit_gateway.registry.entities import Page
 from pepeunit_gateway.registry.listing import FIRST_PAGE, Paging, fetch_page
 from pepeunit_gateway.storage.tables import audit, units, users
 
-__all__ = ["Action", "Audit", "AuditEvent", "AuditFilter", "Origin", "Subject", "coming_from", "record"]
+__all__ = [
+    "Action",
+    "Audit",
+    "AuditEvent",
+    "AuditFilter",
+    "Origin",
+    "Subject",
+    "coming_from",
+    "record",
+    "record_deletion",
+]
 
 _DELETE_ROWS = 5000
 _OPERATOR = "Operator"
@@ -52,6 +62,7 @@ class Action(StrEnum):
     LOGIN_CHANGED = "LoginChanged"
     PASSWORD_CHANGED = "PasswordChanged"  # noqa: S105 - a kind of event
     ADMIN_CREATED = "AdminCreated"
+    DELETED_BY_ADMIN = "DeletedByAdmin"  # another's unit, Repo, repository or edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,12 @@ async def record(
             details=json.dumps(dict(details), ensure_ascii=False) if details else None,
         )
     )
+
+
+async def record_deletion(act: Act, agent: Agent, creator_uuid: UUID | None, subject: Subject) -> None:
+    """Write a row where an Admin deletes what is another's; people's own deletions are their own affair."""
+    if not agent.is_user(creator_uuid):
+        await record(act, agent, action=Action.DELETED_BY_ADMIN, subject=subject)
 
 
 def _name_of(agent: Agent | None) -> Any:

@@ -10,6 +10,7 @@ from pepeunit_gateway.access.nodes import require_edge_remover, require_linker
 from pepeunit_gateway.access.rules import require_user
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError, NotFoundError, UnitNodeError
+from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import Edge, Page, UnitNodeType, from_row
@@ -77,7 +78,7 @@ class Edges:
         return Page(count, [from_row(Edge, row) for row in rows])
 
     async def delete(self, agent: Agent, uuid: UUID) -> None:
-        """Delete an edge: its creator or the creator of either node may (decisions.md 1)."""
+        """Delete an edge: its creator, the creator of either node and an Admin may (decisions.md 1 and 16)."""
         require_user(agent)
         edge = units_nodes_edges
         found = select(edge).where(edge.c.uuid == uuid)
@@ -96,6 +97,8 @@ class Edges:
                 output_creator=output.creator_uuid,
                 input_creator=target.creator_uuid,
             )
+            if agent.uuid not in (output.creator_uuid, target.creator_uuid):
+                await record_deletion(act, agent, row.creator_uuid, Subject("Edge", uuid))
             await act.connection.execute(edge.delete().where(edge.c.uuid == uuid))
             await self._tell(act, output, target, sends=sends)
 

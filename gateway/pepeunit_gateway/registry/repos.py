@@ -9,8 +9,15 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
-from pepeunit_gateway.access.rules import check_child_visibility, require_admin, require_creator, require_user
+from pepeunit_gateway.access.rules import (
+    check_child_visibility,
+    require_admin,
+    require_creator,
+    require_creator_or_admin,
+    require_user,
+)
 from pepeunit_gateway.errors import NotFoundError, RepoError
+from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Context
@@ -191,10 +198,11 @@ class Repos:
         require_user(agent)
         async with self._context.act() as act:
             row = await _load(act.connection, uuid)
-            require_creator(agent, row.creator_uuid)
+            require_creator_or_admin(agent, row.creator_uuid)
             used = select(func.count()).select_from(units).where(units.c.repo_uuid == uuid)
             if (await act.connection.execute(used)).scalar_one():
                 raise RepoError("the Repo still has units; delete them first", conflict=True)
+            await record_deletion(act, agent, row.creator_uuid, Subject("Repo", uuid, row.name))
             await act.connection.execute(repos.delete().where(repos.c.uuid == uuid))
 
     async def _check_branch(self, registry: UUID, branch: str) -> None:

@@ -16,7 +16,7 @@ from pepeunit_gateway.access.repositories import (
     require_repository_sight,
     require_repository_use,
 )
-from pepeunit_gateway.access.rules import require_creator, require_user
+from pepeunit_gateway.access.rules import require_creator_or_admin, require_user
 from pepeunit_gateway.errors import (
     NotFoundError,
     RepositoryRegistryError,
@@ -24,6 +24,7 @@ from pepeunit_gateway.errors import (
 )
 from pepeunit_gateway.firmware.mirrors import Commit, Credentials
 from pepeunit_gateway.firmware.urls import check_url
+from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.credentials import CredentialSlot, read_slots, with_slot, write_slots
@@ -192,10 +193,11 @@ class Repositories:
         require_user(agent)
         async with self._context.act() as act:
             row = await _load(act.connection, uuid)
-            require_creator(agent, row.creator_uuid)
+            require_creator_or_admin(agent, row.creator_uuid)
             used = select(func.count()).select_from(repos).where(repos.c.repository_registry_uuid == uuid)
             if (await act.connection.execute(used)).scalar_one():
                 raise RepositoryRegistryError("Repos still use this repository; delete them first", conflict=True)
+            await record_deletion(act, agent, row.creator_uuid, Subject("Repository", uuid, row.repository_url))
             await act.connection.execute(repository_registry.delete().where(repository_registry.c.uuid == uuid))
         try:
             await self._context.forget_repository(uuid)

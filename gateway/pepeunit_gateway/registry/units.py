@@ -11,10 +11,16 @@ from uuid import UUID
 from sqlalchemy import Row, select
 
 from pepeunit_gateway.access.agents import Agent, VisibilityLevel
-from pepeunit_gateway.access.rules import check_child_visibility, require_creator, require_user
+from pepeunit_gateway.access.rules import (
+    check_child_visibility,
+    require_creator,
+    require_creator_or_admin,
+    require_user,
+)
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.errors import UnitError
 from pepeunit_gateway.firmware.versions import UnitRule, resolve
+from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
@@ -90,7 +96,8 @@ class Units:
         require_user(agent)
         async with self._context.act() as act:
             row = await load_unit(act.connection, uuid)
-            require_creator(agent, row.creator_uuid)
+            require_creator_or_admin(agent, row.creator_uuid)
+            await record_deletion(act, agent, row.creator_uuid, Subject("Unit", uuid, row.name))
             query = select(units_nodes.c.uuid).where(units_nodes.c.unit_uuid == uuid)
             nodes = list((await act.connection.execute(query)).scalars())
             others = await linked_units(act, nodes) - {uuid}

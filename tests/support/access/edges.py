@@ -9,7 +9,7 @@ route                                     ok   Bot str cre per blo Adm uni oth p
 POST   /unit_nodes/create_unit_node_edge @from-the-Output 201 1 ++3 + + 1 ++3 3 3 3 3     14  a
 POST   /unit_nodes/create_unit_node_edge @into-the-Input  201 1 3   + + 1 3   3 3 3 3     14  a
 GET    /unit_nodes/edges                  list +-- ++- +   +   1   +   +   ++- +   3    .    b
-DELETE /unit_nodes/edges/{uuid}           204  1   3   +   3   1   3   3   3   3   3    14   c
+DELETE /unit_nodes/edges/{uuid}           204  1   3   +   3   1   +   3   3   3   3    14   c
 """
 
 
@@ -35,6 +35,6 @@ EDGES = Entity(
     notes={
         "a": "The node at the other end is the caller's own.",
         "b": "An edge is listed for everybody who sees one of its nodes.",
-        "c": "Who made the edge and the creator of either node. An edge that was made with a permission outlives it.",
+        "c": "Who made the edge, the creator of either node, and an Admin. An edge outlives the permission it was made by.",
     },
 )

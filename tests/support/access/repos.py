@@ -12,7 +12,7 @@ GET    /repos/available_platforms/{uuid}  200  1   ++3 +   +   1   +   3   3   3
 GET    /repos/versions/{uuid}             200  +11 ++3 +   +   1   +   +   ++3 +   3    44
 PATCH  /repos/{uuid}                      200  1   3   +   3   1   3   3   3   3   3    14
 PATCH  /repos/update_units_firmware/{uuid} 204 1   3   +   3   1   3   3   3   3   3    14
-DELETE /repos/{uuid}                      204  1   3   +   3   1   3   3   3   3   3    14
+DELETE /repos/{uuid}                      204  1   3   +   3   1   +   3   3   3   3    14
 """
 
 REPOS = Entity(

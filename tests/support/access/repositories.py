@@ -16,7 +16,7 @@ GET    /repository_registry/branch_commits/{uuid}      200  1   +3  +   +   1   
 PATCH  /repository_registry/set_credentials/{uuid}     204  1   2+  2+  2+  1   2+  3   3   3   3    14   b
 GET    /repository_registry/get_credentials/{uuid}     200  1   2+  2+  2+  1   2+  3   3   3   3    14   b
 PATCH  /repository_registry/update_local_repository/{uuid} 204 1 +3  +   +   1   +3  3   3   3   3    14
-DELETE /repository_registry/{uuid}                     204  1   3   +   3   1   3   3   3   3   3    14
+DELETE /repository_registry/{uuid}                     204  1   3   +   3   1   +   3   3   3   3    14
 POST   /repos                                          201  1   +3  +   +   1   +3  3   3   3   3    14
 """
 _number = count(1)

@@ -14,7 +14,7 @@ GET    /units/{uuid}                      200  +11 ++3 +   +   1   +   +   ++3 +
 GET    /units                             list +-- ++- +   +   1   +   +   ++- +   3    .
 GET    /units                @with-nodes  list +-- ++- +   +   1   +   +   ++- +   3    .
 PATCH  /units/{uuid}                      200  1   3   +   3   1   3   3   3   3   3    14
-DELETE /units/{uuid}                      204  1   3   +   3   1   3   3   3   3   3    14
+DELETE /units/{uuid}                      204  1   3   +   3   1   +   3   3   3   3    14
 POST   /units/reissue_token/{uuid}        200  1   3   +   3   1   3   3   3   3   3    14
 POST   /units/revoke_token/{uuid}         204  1   3   +   3   1   +   3   3   3   3    14
 """

@@ -104,8 +104,8 @@ def test_only_users_link_an_input_and_read_the_configuration_of_a_pipe(name, req
 @pytest.mark.parametrize("name", AGENTS)
 def test_an_edge_is_deleted_by_who_made_it_and_by_the_creator_of_either_node(name, part):
     somebody = {"edge_creator": UUID(int=5), "output_creator": UUID(int=6), "input_creator": UUID(int=7)}
-    assert outcome(require_edge_remover, name, **{**somebody, part: CREATOR}) == expected({"creator"}, name)
-    assert outcome(require_edge_remover, name, **somebody) == expected(set(), name)
+    assert outcome(require_edge_remover, name, **{**somebody, part: CREATOR}) == expected({"creator", "admin"}, name)
+    assert outcome(require_edge_remover, name, **somebody) == expected({"admin"}, name)
 
 
 @pytest.mark.parametrize("name", ["stranger", "admin"])
