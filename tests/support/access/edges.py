@@ -35,6 +35,6 @@ EDGES = Entity(
     notes={
         "a": "The node at the other end is the caller's own.",
         "b": "An edge is listed for everybody who sees one of its nodes.",
-        "c": "Who made the edge, the creator of either node, and an Admin. An edge outlives the permission it was made by.",
+        "c": "Who made it, the creator of either node, and an Admin. An edge outlives the permission it was made by.",
     },
 )
