@@ -24,8 +24,8 @@ every level, over HTTP on a running gateway with SQLite and with PostgreSQL. The
 | permitted Unit | a unit whom a permission on it names |
 | Backend | the token of a data pipe in the field, where `PU_ALLOW_EXTERNAL_DATAPIPE=true`; else always 401 |
 
-An Admin lists everything and reads its public fields, blocks and deletes users, and revokes permissions and the tokens
-of units. An Admin grants nothing, changes and deletes nothing of others, and reads nothing private of others.
+An Admin lists everything and reads its public fields, blocks users, deletes what is another's, and revokes permissions
+and the tokens of units. An Admin grants nothing, changes nothing of others, and reads nothing private of others.
 
 A cell reads **Public / Internal / Private**, or has one answer for all three. ✓ is the status in the second column; in
 a list ✓ means that the entity is there, and *no* that it is not. Other figures are the status of the refusal: **401**
