@@ -22,6 +22,9 @@ WANTED = {
     "admin": {200, 201, 204, 403, 404, 422},
     "unit": {200, 403, 404, 422},
 }
+# the jobs of the gateway, which runs in the same process, spread their intervals by chance
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 EXAMPLES = int(os.environ.get("PU_TEST_EXAMPLES", "100"))
 
 
