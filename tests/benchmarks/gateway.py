@@ -14,7 +14,7 @@ from tests.demo.scenario import Scenario
 from tests.demo.stage import Stage
 from tests.demo.steps import Steps
 
-__all__ = ["NAMES", "measure"]
+__all__ = ["NAMES", "measure", "pss"]
 
 NAMES = ("gateway.memory", "gateway.start")
 IDLE = 60.0
@@ -22,7 +22,7 @@ STARTS = 10
 START_DEADLINE = 30.0
 
 
-def _pss(pid: int) -> float:
+def pss(pid: int) -> float:
     """Proportional set size in MB (10^6 bytes); nothing for a process that has ended."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -47,7 +47,7 @@ async def _memory(stage: Stage) -> AsyncIterator[Figure | str]:
     await asyncio.sleep(IDLE)
     total = 0.0
     for pid in (stage.gateway.pid, *descendants(stage.gateway.pid)):
-        size = _pss(pid)
+        size = pss(pid)
         total += size
         yield f"gateway.memory: {size:6.1f} MB  {command_line(pid)[:80]}"
     yield Figure("gateway.memory", total, "MB", Goal("<=", 150))

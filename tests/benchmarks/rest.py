@@ -12,11 +12,11 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from aiohttp import ClientSession
@@ -24,6 +24,7 @@ from sqlalchemy.engine import make_url
 
 from pepeunit_gateway.storage.database import Database
 from tests.benchmarks.figure import Figure, Goal
+from tests.benchmarks.gateway import pss
 from tests.benchmarks.rest_client import Job, Outcome, percentile
 from tests.benchmarks.rest_rows import NODES, UNITS, Rows, fill
 from tests.demo.processes import descendants
@@ -43,6 +44,9 @@ OPEN_CONNECTIONS = 64
 WARM_UP = 1.0
 SECONDS = 3.0
 LATENCY = Goal("<=", 20)
+MANY = 50_000
+MANY_SECONDS = 25.0
+BURST = 200
 
 
 @dataclass(frozen=True)
@@ -167,8 +171,26 @@ async def _measure_case(stage: Stage, client: _Client, name: str, case: Case) ->
     yield Figure(f"{name}.p95", percentile(paced.latencies, 0.95) * 1000, "ms", LATENCY)
 
 
-async def _people(session: ClientSession, gateway: GatewayProcess, git: GitServer, work: Path) -> tuple[Api, Any, Any]:
-    """Return a creator's API, the creators' uuids and a Repo."""
+async def _measure_strain(stage: Stage, client: _Client, name: str) -> AsyncIterator[Figure | str]:
+    """Very many requests after each other, and many at a time."""
+    requests = [stage.request(*one) for case in CASES[:1] + CASES[4:6] for one in case.requests(stage)]
+    port, pid = stage.gateway.http_port, stage.gateway.process.pid
+    before, begun, count = pss(pid), time.monotonic(), 0
+    while count < MANY and time.monotonic() - begun < MANY_SECONDS:
+        outcome = await client.run(Job(port, requests, CONNECTIONS, SECONDS))
+        count += len(outcome.latencies)
+    yield f"{name}.growth: {before:.1f} MB before, {pss(pid):.1f} MB after {count} requests"
+    yield Figure(f"{name}.growth", (pss(pid) - before) * MANY / count, "MB", Goal("<=", 2))
+    outcome = await client.run(Job(port, requests, BURST, SECONDS))
+    yield f"{name}.burst: {BURST} connections that never rest, {len(outcome.latencies)} answers {outcome.first_failure}"
+    yield Figure(f"{name}.burst.failed", outcome.failed, "requests", Goal("<=", 0))
+    yield Figure(f"{name}.burst.p95", percentile(outcome.latencies, 0.95) * 1000, "ms")
+
+
+async def _people(
+    session: ClientSession, gateway: GatewayProcess, git: GitServer, work: Path
+) -> tuple[Api, list[UUID], str, str]:
+    """Return a creator's API, the creators' uuids, a Repo and its newest commit."""
     api = Api(session, f"http://127.0.0.1:{gateway.http_port}{API}")
 
     async def login(name: str) -> Api:
@@ -179,9 +201,9 @@ async def _people(session: ClientSession, gateway: GatewayProcess, git: GitServe
     logins = [f"creator-{number}" for number in range(CREATORS)]
     made = [await admin.made("/users", {"login": one, "password": PASSWORD}) for one in logins]
     caller = await login(logins[0])
-    sample_tree(git, work)
+    commit = sample_tree(git, work).head()
     _, repo = await make_repo(caller, git.url("sample"), "sample-repo")
-    return caller, [UUID(user["uuid"]) for user in made], repo
+    return caller, [UUID(user["uuid"]) for user in made], repo["uuid"], commit
 
 
 @asynccontextmanager
@@ -204,11 +226,11 @@ async def _stage(folder: Path, url: str, database_pid: int | None) -> AsyncItera
         gateway = stack.enter_context(GatewayProcess(folder, **settings))
         await asyncio.to_thread(gateway.wait_until_started)
         session = await stack.enter_async_context(ClientSession())
-        caller, creators, repo = await _people(session, gateway, git, folder / "work")
+        caller, creators, repo, commit = await _people(session, gateway, git, folder / "work")
         database = Database(make_url(url))
         stack.push_async_callback(database.close)
-        rows = await fill(database, creators, UUID(repo["uuid"]))
-        yield Stage(gateway, database_pid, caller.token or "", repo["uuid"], rows)
+        rows = await fill(database, creators, UUID(repo), commit)
+        yield Stage(gateway, database_pid, caller.token or "", repo, rows)
 
 
 async def _measure(name: str, folder: Path, url: str, database_pid: int | None) -> AsyncIterator[Figure | str]:
@@ -218,6 +240,8 @@ async def _measure(name: str, folder: Path, url: str, database_pid: int | None) 
             for case in CASES:
                 async for item in _measure_case(stage, client, f"{name}.{case.name}", case):
                     yield item
+            async for item in _measure_strain(stage, client, name):
+                yield item
         finally:
             client.close()
 

@@ -40,10 +40,11 @@ class Rows:
 class _Maker:
     """Makes rows out of one seed."""
 
-    def __init__(self, creators: Sequence[UUID], repo: UUID) -> None:
+    def __init__(self, creators: Sequence[UUID], repo: UUID, commit: str) -> None:
         self._chance = random.Random(4)
         self._creators = creators
         self._repo = repo
+        self._commit = commit
         self._begin = datetime(2025, 1, 1, tzinfo=UTC)
         self.units = [self._unit(number) for number in range(UNITS)]
         self.nodes = [self._node(unit, kind, name) for unit in self.units for kind, name in NODES]
@@ -54,7 +55,6 @@ class _Maker:
 
     def _unit(self, number: int) -> dict[str, Any]:
         created = self._begin + timedelta(seconds=37 * number, microseconds=self._chance.randrange(1_000_000))
-        commit = f"{self._chance.getrandbits(160):040x}"
         state = {
             "ifconfig": ["192.168.1.17", "255.255.255.0", "192.168.1.1", "192.168.1.1"],
             "millis": self._chance.randrange(10**9),
@@ -62,7 +62,7 @@ class _Maker:
             "mem_alloc": 64_128.0,
             "freq": 160.0,
             "statvfs": [4096, 4096, 512, 211, 211, 0, 0, 0, 0, 255],
-            "pu_commit_version": commit,
+            "pu_commit_version": self._commit,
         }
         return {
             "uuid": self._uuid(),
@@ -72,7 +72,8 @@ class _Maker:
             "last_update_datetime": created + timedelta(days=1),
             "is_auto_update_from_repo_unit": True,
             "unit_state_dict": json.dumps(state) if number % 4 else None,
-            "current_commit_version": commit,
+            "current_commit_version": self._commit,
+            "synced_commit": self._commit,
             "cipher_env_dict": "x" * 200,
             "creator_uuid": self._creators[number % len(self._creators)],
             "repo_uuid": self._repo,
@@ -142,9 +143,12 @@ async def _insert(database: Database, table: Table, rows: Sequence[dict[str, Any
             await connection.execute(table.insert(), list(rows[start : start + _CHUNK]))
 
 
-async def fill(database: Database, creators: Sequence[UUID], repo: UUID) -> Rows:
-    """Write all of it, then do at once what PostgreSQL's autovacuum does within minutes."""
-    made = _Maker(creators, repo)
+async def fill(database: Database, creators: Sequence[UUID], repo: UUID, commit: str) -> Rows:
+    """Write all of it, the units at the newest `commit` of their Repo.
+
+    Then do at once what PostgreSQL's autovacuum does within minutes.
+    """
+    made = _Maker(creators, repo, commit)
     await _insert(database, units, made.units)
     await _insert(database, units_nodes, made.nodes)
     await _insert(database, units_nodes_edges, made.edges)
