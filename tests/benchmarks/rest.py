@@ -223,13 +223,15 @@ async def _stage(folder: Path, url: str, database_pid: int | None) -> AsyncItera
         )
         if made.returncode:
             raise RuntimeError(made.stderr)
-        gateway = stack.enter_context(GatewayProcess(folder, **settings))
-        await asyncio.to_thread(gateway.wait_until_started)
-        session = await stack.enter_async_context(ClientSession())
-        caller, creators, repo, commit = await _people(session, gateway, git, folder / "work")
+        with GatewayProcess(folder, **settings) as gateway:
+            await asyncio.to_thread(gateway.wait_until_started)
+            async with ClientSession() as session:
+                caller, creators, repo, commit = await _people(session, gateway, git, folder / "work")
         database = Database(make_url(url))
         stack.push_async_callback(database.close)
         rows = await fill(database, creators, UUID(repo), commit)
+        gateway = stack.enter_context(GatewayProcess(folder, **settings))  # which finds all of it at its start
+        await asyncio.to_thread(gateway.wait_until_started)
         yield Stage(gateway, database_pid, caller.token or "", repo, rows)
 
 
