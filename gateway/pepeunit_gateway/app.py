@@ -1,47 +1,46 @@
 """The composition root: the only place that knows every part. Start in order, stop in reverse."""
 
 import asyncio
+import secrets
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
 import structlog
 from sqlalchemy import text
 
-from pepeunit_gateway.access.cipher import Cipher
 from pepeunit_gateway.api.listener import bind_api, close_sockets, serve
 from pepeunit_gateway.api.server import create_app
-from pepeunit_gateway.broker.managed import ManagedBroker, ManagedBrokerConfig
+from pepeunit_gateway.broker.managed import ManagedBroker
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.bus.local import LocalBus
-from pepeunit_gateway.bus.subscription import Subscription
+from pepeunit_gateway.bus.port import Bus
+from pepeunit_gateway.bus.subscription import Source, Subscription
 from pepeunit_gateway.certificates import ServerCertificate
 from pepeunit_gateway.datapipe.counters import IngestCounters
-from pepeunit_gateway.datapipe.ingest import Ingest, IngestConfig
+from pepeunit_gateway.datapipe.ingest import Ingest
 from pepeunit_gateway.datapipe.service import Pipes
-from pepeunit_gateway.errors import CipherError, MqttError, SettingsError
-from pepeunit_gateway.firmware.archives import ArchiveCache
-from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.errors import MqttError
 from pepeunit_gateway.instruments import make_instruments
 from pepeunit_gateway.jobs.access_follower import follow_access, follow_removals, renew_grants
+from pepeunit_gateway.jobs.duty import Duty
+from pepeunit_gateway.jobs.expiry import expire
+from pepeunit_gateway.jobs.field_pipes import tell_field_pipes
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.periodic import keep_running, run_periodically
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
+from pepeunit_gateway.parts import broker_config, ingest_config, make_context, utc_now
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.device_login import DeviceLogin
-from pepeunit_gateway.registry.idempotency import forget_old_keys
 from pepeunit_gateway.registry.outbox import Command
 from pepeunit_gateway.registry.registry import Registry
-from pepeunit_gateway.registry.removals import remove_queued
+from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.addresses import keep_addresses
 from pepeunit_gateway.storage.data_folder import database_url, hold_folder, make_folder, prepare_folder
 from pepeunit_gateway.storage.database import Database
-from pepeunit_gateway.storage.telemetry import TelemetryStore
 from pepeunit_gateway.storage.upgrade import upgrade
 from pepeunit_gateway.topics import BackendTopicCommand
 
@@ -49,42 +48,11 @@ __all__ = ["Gateway", "open_registry"]
 
 log = structlog.get_logger(__name__)
 
-_GIT_TIMEOUT = 120.0
-_ARCHIVE_CACHE_BYTES = 512 * 1024 * 1024
 _PUBLISH_TIMEOUT = 5.0
 _EXPIRY_INTERVAL = 60.0
 _RESEND_INTERVAL = 3600.0
 _LOOK_INTERVAL = 60.0
 _CERTIFICATE_INTERVAL = 10.0
-
-
-def utc_now() -> datetime:
-    """The clock of the gateway."""
-    return datetime.now(UTC)
-
-
-def _context(settings: Settings, database: Database) -> Context:
-    mirrors = MirrorCache(
-        settings.repo_path,
-        max_size=settings.max_external_repo_size * 1024 * 1024,
-        allow_private=settings.git_allow_private,
-        allow_file=settings.git_file_folders,
-        timeout=_GIT_TIMEOUT,
-    )
-    try:
-        cipher = Cipher(settings.encrypt_key.get_secret_value(), max_length=settings.max_cipher_length)
-    except CipherError as error:
-        raise SettingsError(error.message) from None
-    return Context(
-        settings=settings,
-        database=database,
-        telemetry=TelemetryStore(database),
-        mirrors=mirrors,
-        archives=ArchiveCache(settings.data_dir / "archives", mirrors, max_bytes=_ARCHIVE_CACHE_BYTES),
-        bus=LocalBus(),
-        cipher=cipher,
-        clock=utc_now,
-    )
 
 
 async def _no_broker(topic: str, payload: bytes) -> None:
@@ -99,7 +67,12 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
     database = Database(database_url(settings), pool_size=settings.db_pool_size)
     try:
         await upgrade(database, settings.data_dir)
-        yield Registry(_context(settings, database), _no_broker)
+        context = make_context(settings, database)
+        await context.bus.start()
+        try:
+            yield Registry(context, _no_broker)
+        finally:
+            await context.bus.stop()
     finally:
         await database.close()
 
@@ -141,42 +114,59 @@ class Gateway:
         database = Database(database_url(settings), pool_size=settings.db_pool_size)
         self._stack.push_async_callback(database.close)
         await upgrade(database, settings.data_dir)
-        context = _context(settings, database)
+        context = make_context(settings, database)
+        feeds = _Feeds(context.bus)
+        await context.bus.start()
+        self._stack.push_async_callback(context.bus.stop)
         self.registry = Registry(context, self._publish)
         ingest = Ingest(
             database,
             context.telemetry,
-            _ingest_config(settings),
+            ingest_config(settings),
             clock=context.clock,
             on_state=self.registry.updates.judge,
         )
         await ingest.start()
         self._stack.push_async_callback(ingest.stop)
         login = DeviceLogin(context, self.registry.agents)
-        self.broker = ManagedBroker(_broker_config(settings), login, ingest.on_message)
-        # subscribed before anything can change, so that no change is missed
-        access, removed = context.bus.subscribe(Change.ACCESS), context.bus.subscribe(Change.UNIT_REMOVED)
-        nodes, queued = context.bus.subscribe(Change.NODE), context.bus.subscribe(Change.OUTBOX)
+        self.broker = ManagedBroker(broker_config(settings), login, ingest.on_message)
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
         await self._serve(context, ingest.counters, sockets, None if certificate is None else certificate.context)
         self._stack.push_async_callback(context.archives.close)
         self.previous_domain = keep_addresses(self._given, settings)
-        poll = RepositoryPoll(self.registry, settings.repo_poll_interval, context.clock)
-        self._stack.push_async_callback(poll.stop)
-        self._stack.push_async_callback(self._stop_tasks)
-        self._spawn("access", partial(follow_access, context, self.broker, access))
-        self._spawn("removals", partial(follow_removals, context, self.broker, removed))
-        self._spawn("pipes", partial(_follow_nodes, ingest, nodes))
-        self._spawn("outbox", OutboxSender(self.registry.outbox, partial(self._deliver, context), queued).run)
-        self._repeat("repositories", settings.repo_poll_interval, poll.run)
-        # what a gateway that died between a commit and its publication, or the command line, never said
-        self._repeat("look", _LOOK_INTERVAL, partial(_look_again, access, removed))
-        # for clients in the field, which miss what is sent while they are offline and never ask
-        self._repeat("resend", _RESEND_INTERVAL, partial(self.registry.updates.update_all, again=True))
-        self._repeat("expiry", _EXPIRY_INTERVAL, partial(_expire, context, self.registry))
+        await self._start_jobs(context, ingest, feeds)
         if certificate is not None:
             self._repeat("certificate", _CERTIFICATE_INTERVAL, partial(_renew, certificate, context))
+
+    async def _start_jobs(self, context: Context, ingest: Ingest, feeds: "_Feeds") -> None:
+        duty, alone = Duty(context, secrets.token_hex(8)), not context.bus.shared
+        self._stack.push_async_callback(duty.stop)
+        await duty.keep()
+        poll_interval = self.settings.repo_poll_interval
+        poll = RepositoryPoll(self.registry, poll_interval, context.clock, duty=None if alone else duty)
+        self._stack.push_async_callback(poll.stop)
+        self._stack.push_async_callback(self._stop_tasks)
+        sender = OutboxSender(
+            self.registry.outbox,
+            partial(self._deliver, context),
+            feeds.queued,
+            is_here=None if alone else self.broker.has,
+            duty=duty,
+        )
+        self._spawn("duty", duty.run)
+        self._spawn("access", partial(follow_access, context, self.broker, feeds.access))
+        self._spawn("removals", partial(follow_removals, context, self.broker, feeds.removed))
+        self._spawn("pipes", partial(_follow_nodes, ingest, feeds.nodes))
+        self._spawn("outbox", sender.run)
+        self._spawn("news", partial(poll.listen, feeds.repositories))
+        if feeds.own_nodes is not None:
+            self._spawn("field-pipes", partial(tell_field_pipes, context, feeds.own_nodes))
+        self._repeat("repositories", poll_interval, poll.run)
+        # what a gateway that died between a commit and its publication, or the command line, never said
+        self._repeat("look", _LOOK_INTERVAL, partial(_look_again, feeds.access, feeds.removed))
+        self._repeat("resend", _RESEND_INTERVAL, partial(duty.do, _resend))
+        self._repeat("expiry", _EXPIRY_INTERVAL, partial(duty.do, expire))
 
     async def _serve(
         self, context: Context, counters: IngestCounters, sockets: list[socket.socket], tls: ssl.SSLContext | None
@@ -206,32 +196,6 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _ingest_config(settings: Settings) -> IngestConfig:
-    return IngestConfig(
-        domain=settings.domain,
-        max_payload=settings.max_payload_bytes,
-        flush_interval=settings.dp_buffer_flush_interval,
-        flush_size=settings.dp_buffer_max_size,
-        sync_interval=settings.dp_config_sync_interval,
-        log_expiration=settings.unit_log_expiration,
-    )
-
-
-def _broker_config(settings: Settings) -> ManagedBrokerConfig:
-    return ManagedBrokerConfig(
-        directory=settings.data_dir / "broker",
-        subscriptions=(f"{settings.domain}/+/+/+/pepeunit", f"{settings.domain}/+/pepeunit"),
-        listen_host=settings.listen_host_mqtt,
-        listen_port=settings.mqtt_port,
-        max_packet_size=settings.max_payload_bytes,
-        max_topic_levels=settings.mqtt_max_topic_levels,
-        max_client_id_len=settings.mqtt_max_client_id_len,
-        max_qos=settings.mqtt_max_qos,
-        max_clients=settings.mqtt_max_clients,
-        keepalive=settings.mqtt_keepalive,
-    )
 
 
 async def _ready(context: Context, broker: ManagedBroker) -> dict[str, str]:
@@ -268,9 +232,18 @@ async def _look_again(*subscriptions: Subscription) -> None:
         subscription.miss()
 
 
-async def _expire(context: Context, registry: Registry) -> None:
-    await context.telemetry.expire(context.clock())
-    await remove_queued(context)
-    await registry.updates.expire_requests()
-    await registry.audit.expire()
-    await forget_old_keys(context)
+async def _resend(context: Context) -> None:
+    """For clients in the field, which miss what is sent while they are offline and never ask."""
+    await Updates(context).update_all(again=True)
+
+
+class _Feeds:
+    """The changes that the jobs follow; subscribed before anything can change, so that none is missed."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.access = bus.subscribe(Change.ACCESS)
+        self.removed = bus.subscribe(Change.UNIT_REMOVED)
+        self.nodes = bus.subscribe(Change.NODE)
+        self.queued = bus.subscribe(Change.OUTBOX)
+        self.repositories = bus.subscribe(Change.REPOSITORY, source=Source.OTHERS)
+        self.own_nodes = bus.subscribe(Change.NODE, source=Source.OWN) if bus.shared else None

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.bus.redis import RedisAwayError, RedisBus
+from pepeunit_gateway.bus.port import BusAwayError
+from pepeunit_gateway.bus.redis import RedisBus
 from pepeunit_gateway.bus.subscription import News, Source
 from pepeunit_gateway.errors import SettingsError
 from tests.support.certificates import Authority
@@ -121,7 +122,7 @@ async def test_while_redis_is_away_the_bus_answers_from_this_process(server):
         assert (await bus.peek("count")).count == 2
         await bus.reset("count")
         assert await bus.peek("count") is None
-        with pytest.raises(RedisAwayError):
+        with pytest.raises(BusAwayError):
             await bus.append("stream", {"a": "b"}, max_entries=10)
         reader, a = bus.subscribe(Change.ACCESS), uuid4()
         bus.publish(Change.ACCESS, [a])

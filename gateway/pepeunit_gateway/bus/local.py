@@ -1,7 +1,7 @@
 """The bus in process: nothing to connect to, nothing that can be away."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from pepeunit_gateway.bus.changes import Change
@@ -31,6 +31,11 @@ class LocalBus:
         """See `Bus.connected`."""
         return True
 
+    @property
+    def shared(self) -> bool:
+        """See `Bus.shared`."""
+        return False
+
     async def start(self) -> None:
         """See `Bus.start`."""
 
@@ -44,6 +49,9 @@ class LocalBus:
     def subscribe(self, change: Change, *, source: Source = Source.ANY) -> Subscription:
         """See `Bus.subscribe`."""
         return self._readers.subscribe(change, source)
+
+    async def append(self, stream: str, fields: Mapping[str, str], *, max_entries: int) -> None:
+        """See `Bus.append`; there is nobody to read it."""
 
     async def acquire(self, name: str, holder: str, ttl: float, *, above: int = 0) -> Lease | None:
         """See `Bus.acquire`."""

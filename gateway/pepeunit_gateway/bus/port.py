@@ -5,18 +5,23 @@ fails because Redis is away: what is published waits and is sent when it is back
 this process, and no lease is given.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.subscription import Source, Subscription
+from pepeunit_gateway.errors import PepeunitError
 
-__all__ = ["MAX_VALUE", "Bus", "Count", "Lease"]
+__all__ = ["MAX_VALUE", "Bus", "BusAwayError", "Count", "Lease"]
 
 MAX_VALUE = 1024 * 1024
 """Bytes; the cache keeps no larger value."""
+
+
+class BusAwayError(PepeunitError):
+    """What joins the gateways does not answer, or refused; the caller does without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,10 @@ class Bus(Protocol):
     def connected(self) -> bool:
         """Whether other gateways are heard at this moment; always so where there are none."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may be on it."""
+
     async def start(self) -> None:
         """Be ready; changes that others publish from now on are seen. Returns within seconds, whatever is away."""
 
@@ -64,6 +73,13 @@ class Bus(Protocol):
 
         `News.everything` says that something may have been missed: look at everything again. A reader of own changes
         misses none.
+        """
+
+    async def append(self, stream: str, fields: Mapping[str, str], *, max_entries: int) -> None:
+        """Append an entry to a stream that programs of others read, which is kept at about `max_entries`.
+
+        Raises:
+            BusAwayError: try again later.
         """
 
     # --- leases ---

@@ -13,14 +13,14 @@ from redis.exceptions import RedisError
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.keys import bounded_key
 from pepeunit_gateway.bus.memory import Clock
-from pepeunit_gateway.bus.port import MAX_VALUE, Count, Lease
+from pepeunit_gateway.bus.port import MAX_VALUE, BusAwayError, Count, Lease
 from pepeunit_gateway.bus.redis_debts import Debts
-from pepeunit_gateway.bus.redis_link import RedisAwayError, RedisLink
+from pepeunit_gateway.bus.redis_link import RedisLink
 from pepeunit_gateway.bus.redis_scripts import ACQUIRE, COUNT, PEEK, RELEASE, RENEW
 from pepeunit_gateway.bus.redis_stream import StreamPosition, Unsent
 from pepeunit_gateway.bus.subscription import Readers, Source, Subscription
 
-__all__ = ["RedisAwayError", "RedisBus"]
+__all__ = ["RedisBus"]
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,11 @@ class RedisBus:
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
+    def shared(self) -> bool:
+        """See `Bus.shared`."""
+        return True
+
+    @property
     def connected(self) -> bool:
         """Whether Redis answers at this moment."""
         return self._link.up.is_set()
@@ -78,7 +83,7 @@ class RedisBus:
         try:
             async with asyncio.timeout(_STOP_LIMIT):
                 await self._unsent.send(self._link, self._origin)
-        except (RedisAwayError, TimeoutError):
+        except (BusAwayError, TimeoutError):
             log.warning("bus.stop.unsent", note="other gateways find these changes at their next look at everything")
         for task in self._tasks:
             task.cancel()
@@ -103,7 +108,7 @@ class RedisBus:
         """Append an entry to a stream of others, which is kept at about `max_entries`.
 
         Raises:
-            RedisAwayError: try again later.
+            BusAwayError: try again later.
         """
         pairs = (part for pair in fields.items() for part in pair)
         await self._link.call("XADD", stream, "MAXLEN", "~", max_entries, "*", *pairs)
@@ -114,7 +119,7 @@ class RedisBus:
         """See `Bus.acquire`."""
         try:
             fence = await self._link.call("EVAL", ACQUIRE, 1, _LEASE + name, holder, round(ttl * 1e6), above)
-        except RedisAwayError:
+        except BusAwayError:
             return None
         return None if fence is None else Lease(name, holder, int(fence))
 
@@ -123,14 +128,14 @@ class RedisBus:
         what = (_LEASE + lease.name, lease.holder, lease.fence)
         try:
             return bool(await self._link.call("EVAL", RENEW, 1, *what, round(ttl * 1e6)))
-        except RedisAwayError:
+        except BusAwayError:
             return False
 
     async def release(self, lease: Lease) -> None:
         """See `Bus.release`."""
         try:
             await self._link.call("EVAL", RELEASE, 1, _LEASE + lease.name, lease.holder, lease.fence)
-        except RedisAwayError:
+        except BusAwayError:
             log.info("bus.lease.not_released", lease=lease.name, note="others get it when its time is over")
 
     # --- the cache ---
@@ -139,7 +144,7 @@ class RedisBus:
         """See `Bus.recall`."""
         try:
             value: bytes | None = await self._link.call("GET", _CACHE + bounded_key(key))
-        except RedisAwayError:
+        except BusAwayError:
             return None
         return value
 
@@ -150,7 +155,7 @@ class RedisBus:
             return
         try:
             await self._link.call("SET", _CACHE + bounded_key(key), value, "PX", _milliseconds(ttl))
-        except RedisAwayError:
+        except BusAwayError:
             self._debts.forget(bounded_key(key))  # an older value may be there
 
     async def forget(self, key: str) -> None:
@@ -158,7 +163,7 @@ class RedisBus:
         key = bounded_key(key)
         try:
             await self._link.call("UNLINK", _CACHE + key)
-        except RedisAwayError:
+        except BusAwayError:
             self._debts.forget(key)
 
     # --- counters ---
@@ -168,7 +173,7 @@ class RedisBus:
         key = bounded_key(key)
         try:
             count, left = await self._link.call("EVAL", COUNT, 1, _COUNTER + key, 1, _milliseconds(ttl))
-        except RedisAwayError:
+        except BusAwayError:
             return self._debts.increment(key, ttl)
         return Count(int(count), left / 1000)
 
@@ -177,7 +182,7 @@ class RedisBus:
         key = bounded_key(key)
         try:
             found = await self._link.call("EVAL", PEEK, 1, _COUNTER + key)
-        except RedisAwayError:
+        except BusAwayError:
             return self._debts.peek(key)
         return None if found is None else Count(int(found[0]), max(found[1], 0) / 1000)
 
@@ -186,7 +191,7 @@ class RedisBus:
         key = bounded_key(key)
         try:
             await self._link.call("UNLINK", _COUNTER + key)
-        except RedisAwayError:
+        except BusAwayError:
             self._debts.reset(key)
 
     # --- the two tasks ---
@@ -237,7 +242,7 @@ class RedisBus:
             try:
                 await self._unsent.send(self._link, self._origin)
                 pause = _FIRST_PAUSE
-            except RedisAwayError:
+            except BusAwayError:
                 self._waiting.set()
                 await asyncio.sleep(pause * self._random.uniform(0.5, 1.0))
                 pause = min(pause * 2, _LONGEST_PAUSE)

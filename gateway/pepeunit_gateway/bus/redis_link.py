@@ -15,9 +15,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from pepeunit_gateway.errors import PepeunitError, SettingsError
+from pepeunit_gateway.bus.port import BusAwayError
+from pepeunit_gateway.errors import SettingsError
 
-__all__ = ["RedisAwayError", "RedisLink"]
+__all__ = ["RedisLink"]
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +27,6 @@ _BLOCK_MARGIN = 2.0
 _CONNECTIONS = 8
 _COMPLAINT_INTERVAL = 60.0
 _GONE = (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError)
-
-
-class RedisAwayError(PepeunitError):
-    """Redis does not answer, or refused; the caller does without it."""
 
 
 class RedisLink:
@@ -59,18 +56,18 @@ class RedisLink:
         """Run a command within a second.
 
         Raises:
-            RedisAwayError: at once while Redis is known to be away; else after a second, or when it refuses.
+            BusAwayError: at once while Redis is known to be away; else after a second, or when it refuses.
         """
         if not self.up.is_set():
-            raise RedisAwayError("Redis is away")
+            raise BusAwayError("Redis is away")
         try:
             return await self.probe(*command)
         except _GONE as error:
             self.lost(error)
-            raise RedisAwayError("Redis does not answer") from None
+            raise BusAwayError("Redis does not answer") from None
         except RedisError as error:  # it answered, but would not: full, read only, a key of another type
             self._complain(error)
-            raise RedisAwayError("Redis refused") from None
+            raise BusAwayError("Redis refused") from None
 
     async def probe(self, *command: Any) -> Any:
         """Run a command within a second, whether or not Redis is known to be away.

@@ -50,7 +50,7 @@ class Unsent:
         """Append all of it to the stream; what could not be sent stays.
 
         Raises:
-            RedisAwayError
+            BusAwayError
         """
         for change in tuple(self._everything):
             self._everything.discard(change)  # first: what is published meanwhile is news again

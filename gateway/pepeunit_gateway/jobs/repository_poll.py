@@ -1,17 +1,22 @@
 """Notice pushes by polling. Source: protocol/jobs_and_integrations.md 9.2, W19-W21, W50 and W51."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
+from functools import partial
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 
+from pepeunit_gateway.bus.subscription import Subscription
 from pepeunit_gateway.errors import NotFoundError, RepositoryRegistryError
+from pepeunit_gateway.jobs.duty import Duty
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.syncing import sync_repository
+from pepeunit_gateway.registry.updates import Updates
+from pepeunit_gateway.storage.fences import LeaseLostError
 from pepeunit_gateway.storage.tables import repository_registry
 
 __all__ = ["RepositoryPoll"]
@@ -32,12 +37,22 @@ class RepositoryPoll:
     Each registry has a task of its own, and at most two of one git server work at a time, so a server that is slow or
     silent delays only its own. A registry that failed is left alone for twice as long each time, up to an hour; whoever
     asks for a synchronisation over REST gets it at once.
+
+    Of several gateways on one database each has mirrors of its own and fetches into them; the one on duty commands the
+    units. A gateway that came on duty commands to nothing that it has not fetched since: the one before may have known
+    a newer commit. Without `duty` there is no other gateway.
     """
 
-    def __init__(self, registry: Registry, interval: float, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, registry: Registry, interval: float, clock: Callable[[], datetime], *, duty: Duty | None = None
+    ) -> None:
         self._registry = registry
         self._interval = interval
         self._clock = clock
+        self._duty = duty
+        self._on_duty_since: int | None = None
+        self._old: set[UUID] = set()  # registries not fetched since this gateway came on duty
+        self._again: set[UUID] = set()  # to be fetched once more: others told of news while it was being fetched
         self._servers: dict[str, asyncio.Semaphore] = {}
         self._failures: dict[UUID, tuple[int, datetime]] = {}
         self._fetching: dict[UUID, asyncio.Task[None]] = {}
@@ -47,12 +62,10 @@ class RepositoryPoll:
 
         The first step does not depend on what was fetched before: what a crash left undone is found by comparing.
         """
-        await self._registry.updates.update_all()
         mirrors = self._registry.context.mirrors
         present = mirrors.registries()  # before the rows are read: a registration writes its row first
-        async with self._registry.context.database.read() as connection:
-            query = select(repository_registry.c.uuid, repository_registry.c.repository_url)
-            servers = {row.uuid: urlsplit(row.repository_url).netloc for row in await connection.execute(query)}
+        servers = await self._servers_of(None)
+        await self._update(servers.keys())
         for orphan in present - servers.keys():
             await self._remove(orphan)
         now = self._clock()
@@ -60,8 +73,16 @@ class RepositoryPoll:
         self._servers = {name: self._servers.get(name) or _slots() for name in servers.values()}
         for uuid in servers.keys() - self._fetching.keys():
             if uuid not in self._failures or self._failures[uuid][1] <= now:
-                turn = self._follow(uuid, self._servers[servers[uuid]])
-                self._fetching[uuid] = asyncio.create_task(turn, name=f"fetch-{uuid}")
+                self._begin(uuid, servers[uuid])
+
+    async def listen(self, news: Subscription) -> None:
+        """Fetch at once what other gateways found something new in, until cancelled."""
+        async for found in news:
+            for uuid, server in (await self._servers_of(found.uuids)).items():
+                if uuid in self._fetching:
+                    self._again.add(uuid)
+                else:
+                    self._begin(uuid, server, told=True)
 
     async def settle(self) -> None:
         """Wait until no fetch is under way."""
@@ -70,18 +91,61 @@ class RepositoryPoll:
 
     async def stop(self) -> None:
         """Cancel what is under way; git processes end with their fetch."""
+        self._again.clear()
         for task in tuple(self._fetching.values()):
             task.cancel()
         await self.settle()
 
-    async def _follow(self, uuid: UUID, slots: asyncio.Semaphore) -> None:
+    async def _servers_of(self, which: Collection[UUID] | None) -> dict[UUID, str]:
+        """Return the git servers of these registries, or of all."""
+        query = select(repository_registry.c.uuid, repository_registry.c.repository_url)
+        if which is not None:
+            query = query.where(repository_registry.c.uuid.in_(list(which)))
+        async with self._registry.context.database.read() as connection:
+            return {row.uuid: urlsplit(row.repository_url).netloc for row in await connection.execute(query)}
+
+    async def _update(self, registries: Collection[UUID]) -> None:
+        """Look at the Repos of what was fetched since this gateway came on duty; nothing while it is not."""
+        lease = self._duty.lease if self._duty else None
+        if self._duty is not None and (lease is None or lease.fence != self._on_duty_since):
+            self._on_duty_since = lease.fence if lease else None
+            self._old = set(registries)
+            return
+        self._old &= set(registries)
+        if not self._old:
+            await self._command(lambda updates: updates.update_all())
+            return
+        for uuid in set(registries) - self._old:
+            await self._command(partial(Updates.update_registry, registry=uuid))
+
+    async def _command(self, act: Callable[[Updates], Awaitable[None]]) -> None:
+        """Command units if this gateway is the one to do so."""
+        if self._duty is None:
+            await act(self._registry.updates)
+            return
+        context = self._duty.context
+        if context is None:
+            return
+        try:
+            await act(Updates(context))
+        except LeaseLostError:
+            self._duty.refused()
+
+    def _begin(self, uuid: UUID, server: str, *, told: bool = False) -> None:
+        slots = self._servers.setdefault(server, _slots())
+        turn = self._follow(uuid, server, slots, told=told)
+        self._fetching[uuid] = asyncio.create_task(turn, name=f"fetch-{uuid}")
+
+    async def _follow(self, uuid: UUID, server: str, slots: asyncio.Semaphore, *, told: bool) -> None:
         try:
             async with slots:
-                succeeded, changed = await sync_repository(self._registry.context, uuid)
+                succeeded, changed = await sync_repository(self._registry.context, uuid, told=told)
             self._note(uuid, succeeded=succeeded)
             if changed:
                 log.info("repository.changed", repository=str(uuid))
-                await self._registry.updates.update_registry(uuid)
+            if changed or (succeeded and uuid in self._old):
+                self._old.discard(uuid)
+                await self._command(partial(Updates.update_registry, registry=uuid))
         except NotFoundError:  # deleted meanwhile
             return
         except Exception:  # the root of one registry's task: it harms no other (W21)
@@ -89,6 +153,9 @@ class RepositoryPoll:
             self._note(uuid, succeeded=False)
         finally:
             del self._fetching[uuid]
+            if uuid in self._again:
+                self._again.discard(uuid)
+                self._begin(uuid, server, told=True)
 
     def _note(self, uuid: UUID, *, succeeded: bool) -> None:
         if succeeded:

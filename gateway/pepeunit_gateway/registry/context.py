@@ -2,19 +2,21 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.cipher import Cipher
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.bus.port import Bus
+from pepeunit_gateway.bus.port import Bus, Lease
 from pepeunit_gateway.firmware.archives import ArchiveCache
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.fences import FencedDatabase
 from pepeunit_gateway.storage.telemetry import TelemetryStore
 
 __all__ = ["Act", "Context"]
@@ -56,6 +58,14 @@ class Context:
         """What a valid token may be signed with: PU_SECRET_KEY, and PU_SECRET_KEY_PREVIOUS while there is one."""
         previous = self.settings.secret_key_previous.get_secret_value()
         return (self.secret, previous) if previous else (self.secret,)
+
+    def under(self, lease: Lease) -> Self:
+        """Return the same, but every transaction that writes is refused once a newer lease of this name has written.
+
+        The transactions then raise LeaseLostError.
+        """
+        database = FencedDatabase(self.database, lease.name, lease.fence)
+        return replace(self, database=database, telemetry=TelemetryStore(database))
 
     async def forget_repository(self, registry: UUID) -> None:
         """Remove what the disk holds of a registry that has no row any more: the mirror, then the archives.

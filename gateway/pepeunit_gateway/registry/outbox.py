@@ -5,7 +5,7 @@ commands of one kind to one unit the newer replaces the older.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -22,6 +22,8 @@ __all__ = ["Command", "Outbox", "queue_commands"]
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
 _BATCH = 200
+_PAGE = 1000
+_UNCLAIMED = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,13 @@ class Outbox:
         """The clock that the rows were written with."""
         return self._context.clock()
 
-    async def due(self) -> list[Command]:
-        """Return up to 200 commands whose time has come, oldest first."""
-        query = (
-            select(outbox)
-            .where(outbox.c.next_attempt_datetime <= self._context.clock())
-            .order_by(outbox.c.id)
-            .limit(_BATCH)
-        )
+    async def due(self, is_here: Callable[[UUID], bool] | None = None) -> list[Command]:
+        """Return up to 200 commands whose time has come, oldest first; with `is_here` only those to such units."""
+        query = select(outbox).order_by(outbox.c.id).limit(_BATCH)
+        if is_here is None:
+            query = query.where(outbox.c.next_attempt_datetime <= self._context.clock())
+        else:
+            query = query.where(outbox.c.id.in_(await self._due_here(is_here)))
         async with self._context.database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [
@@ -89,12 +90,42 @@ class Outbox:
             for r in rows
         ]
 
-    async def next_due(self) -> datetime | None:
-        """Return when the next command is due, or None if none waits."""
+    async def _due_here(self, is_here: Callable[[UUID], bool]) -> list[int]:
+        """Look through what is due, page by page, for the first 200 that are for here."""
+        found: list[int] = []
+        last = 0
+        due = outbox.c.next_attempt_datetime <= self._context.clock()
+        while len(found) < _BATCH:
+            query = select(outbox.c.id, outbox.c.unit_uuid).where(due, outbox.c.id > last)
+            async with self._context.database.read() as connection:
+                rows = (await connection.execute(query.order_by(outbox.c.id).limit(_PAGE))).all()
+            found.extend(row.id for row in rows if is_here(row.unit_uuid))
+            if len(rows) < _PAGE:
+                break
+            last = rows[-1].id
+        return found[:_BATCH]
+
+    async def next_due(self, after: datetime | None = None) -> datetime | None:
+        """Return when the next command is due, with `after` one that is due later than that; None if none waits."""
         query = select(outbox.c.next_attempt_datetime).order_by(outbox.c.next_attempt_datetime).limit(1)
+        if after is not None:
+            query = query.where(outbox.c.next_attempt_datetime > after)
         async with self._context.database.read() as connection:
             found: datetime | None = (await connection.execute(query)).scalar_one_or_none()
         return found
+
+    async def drop_unclaimed(self) -> int:
+        """Remove commands that no gateway took for 30 s: their units are connected nowhere. Return how many.
+
+        A unit that was away asks for its target version when it connects. A gateway that has the unit and a broker
+        that does not answer tries again and again, so such a command is never due for that long.
+        """
+        unclaimed = outbox.c.next_attempt_datetime <= self._context.clock() - _UNCLAIMED
+        async with self._context.database.read() as connection:
+            if (await connection.execute(select(outbox.c.id).where(unclaimed).limit(1))).first() is None:
+                return 0
+        async with self._context.act() as act:
+            return (await act.connection.execute(outbox.delete().where(unclaimed))).rowcount
 
     async def sent(self, commands: Sequence[Command], *, begun: datetime) -> None:
         """Remove what the broker acknowledged; only now a unit's stored logs give way to the synced ones (W26).

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row, select
 
+from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.errors import CipherError, GitRepoError, NotFoundError, RepositoryRegistryError
 from pepeunit_gateway.firmware.mirrors import Credentials, SyncResult
 from pepeunit_gateway.registry.context import Context
@@ -26,8 +27,10 @@ SyncOutcome = tuple[bool, bool]
 """Whether the fetch succeeded, and whether a branch or tag changed."""
 
 
-async def sync_repository(context: Context, uuid: UUID) -> SyncOutcome:
+async def sync_repository(context: Context, uuid: UUID, *, told: bool = False) -> SyncOutcome:
     """Fetch with the stored credentials; a failure is told by the row's `sync_status` and `sync_error`.
+
+    What is new is announced, so that other gateways fetch it into their mirrors too; not if they `told` this one.
 
     Raises:
         NotFoundError: the row has gone.
@@ -47,6 +50,8 @@ async def sync_repository(context: Context, uuid: UUID) -> SyncOutcome:
         if result or _ACCESS not in problem:
             break
     await _record(context, row, result, problem)
+    if result is not None and result.changed and not told:
+        context.bus.publish(Change.REPOSITORY, [uuid])
     return result is not None, result is not None and result.changed
 
 

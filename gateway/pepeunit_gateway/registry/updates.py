@@ -27,6 +27,7 @@ from pepeunit_gateway.registry.targets import (
     target_of,
     unchanged,
 )
+from pepeunit_gateway.storage.fences import LeaseLostError
 from pepeunit_gateway.storage.tables import repos, units
 from pepeunit_gateway.topics import BackendTopicCommand
 
@@ -69,6 +70,8 @@ class Updates:
         for uuid in uuids:
             try:
                 await self.update_repo(uuid, again=again)
+            except LeaseLostError:
+                raise
             except Exception:  # the root of one Repo's turn: logged once with its context, and on to the next
                 log.exception("repo.update.failed", repo=str(uuid))
 
