@@ -131,8 +131,9 @@ def test_a_second_gateway_on_the_same_folder_is_refused_and_the_first_goes_on(tm
     ("variables", "named"),
     [
         ({"PU_BROKER": "emqx"}, ["PU_BROKER"]),
-        ({"PU_SQLALCHEMY_DATABASE_URL": "postgresql://u:hidden-word@h/d"}, ["PU_SQLALCHEMY_DATABASE_URL"]),
-        ({"PU_REDIS_URL": "redis://:hidden-word@h:6379/0"}, ["PU_REDIS_URL"]),
+        ({"PU_SQLALCHEMY_DATABASE_URL": "postgresql://u:hidden-word@127.0.0.1:9/d"}, ["PU_SQLALCHEMY_DATABASE_URL"]),
+        ({"PU_SQLALCHEMY_DATABASE_URL": "mysql://u:hidden-word@127.0.0.1:9/d"}, ["PU_SQLALCHEMY_DATABASE_URL"]),
+        ({"PU_REDIS_URL": "memcached://:hidden-word@127.0.0.1:9/0"}, ["PU_REDIS_URL"]),
         ({"PU_CLICKHOUSE_DATABASE_URL": "clickhouse+native://u:hidden-word@h/d"}, ["PU_CLICKHOUSE_DATABASE_URL"]),
         ({"PU_HTTP_PORT": "none", "PU_MQTT_KEEPALIVE": "0"}, ["PU_HTTP_PORT", "PU_MQTT_KEEPALIVE"]),
         ({"PU_ENCRYPT_KEY": "bm90IGEga2V5"}, ["PU_ENCRYPT_KEY"]),
