@@ -162,22 +162,48 @@ async def test_a_command_goes_out_where_its_unit_is_connected(pair):
     await eventually(pair.second.registry.outbox.next_due, None)
 
 
+async def test_a_gateway_leaves_the_commands_of_units_that_are_connected_to_another(pair):
+    here, there = await pair.unit_here("here"), await pair.unit_there("there")
+    await stop_task(pair.second, "outbox")
+    for unit in (there, here):  # in this order: who takes the second must have seen the first
+        assert await unit.subscribe(unit.topic("input_base_topic", "log_sync/pepeunit")) == [True]
+        await log_sync(pair, unit)
+    await here.next_message()
+
+    async def waiting():
+        due = await pair.one.gateway.registry.outbox.due()
+        return [str(command.unit_uuid) for command in due]
+
+    await eventually(waiting, [there.api.uuid])
+    assert await there.hears_nothing()
+
+
 async def test_a_command_to_a_unit_that_is_nowhere_waits_for_it_and_goes_after_a_while(pair):
     outbox, unit = pair.second.registry.outbox, await pair.unit_there("unit")
     await unit.client.close()
     await until(lambda: is_connected(pair, unit), lambda found: not found)
-    send = f"/units/send_command_to_input_base_topic/{unit.api.uuid}?command=LogSync"
-    assert (await pair.one.alice.post(send)).status in {200, 204}
+    await log_sync(pair, unit)
     context = pair.second.registry.context
     assert await Outbox(context).drop_unclaimed() == 0
     again = await FieldUnit.connect(pair.second, pair.there(pair.one.alice), unit.api.uuid)
     await eventually(outbox.next_due, None)  # sent at the latest 5 s after it came
     await again.client.close()
     await until(lambda: is_connected(pair, unit), lambda found: not found)
-    assert (await pair.one.alice.post(send)).status in {200, 204}
+    await log_sync(pair, unit)
     later = replace(context, clock=lambda: context.clock() + timedelta(seconds=31))
     assert await Outbox(later).drop_unclaimed() == 1
     assert await outbox.next_due() is None
+
+
+async def log_sync(pair, unit):
+    path = f"/units/send_command_to_input_base_topic/{unit.api.uuid}?command=LogSync"
+    assert (await pair.one.alice.post(path)).status in {200, 204}
+
+
+async def stop_task(gateway, name):
+    (task,) = (task for task in gateway.gateway._tasks if task.get_name() == name)
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def is_connected(pair, unit):
@@ -232,9 +258,8 @@ async def test_who_comes_on_duty_with_an_older_mirror_fetches_before_it_commands
     await first.updates.update_all()
     assert json.loads((await unit.next_message())[1])["PU_COMMIT_VERSION"] == new
     duty = Duty(pair.second.registry.context, "second")
-    for task in (task for gateway in pair.gateways for task in gateway.gateway._tasks if task.get_name() == "duty"):
-        task.cancel()
-        await asyncio.wait([task])
+    for gateway in pair.gateways:
+        await stop_task(gateway, "duty")
     pair.redis.command("DEL pepeunit:lease:jobs")
     await duty.keep()
     lease = duty.lease
