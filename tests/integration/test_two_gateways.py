@@ -8,6 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from pepeunit_gateway.access.agents import Agent, AgentType, UserRole
+from pepeunit_gateway.app import open_registry
 from pepeunit_gateway.jobs.duty import Duty
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
 from pepeunit_gateway.registry.outbox import Outbox
@@ -112,6 +114,16 @@ async def test_w5_a_reissued_token_ends_the_old_one_at_the_other_gateway(pair):
     assert (await unit.api.get(f"/units/env/{unit.api.uuid}")).status == 401
     again = await FieldUnit.connect(pair.second, pair.there(pair.one.alice), unit.api.uuid)
     await again.publish(again.topic("output_topic", "temperature/pepeunit"), b"1")
+
+
+async def test_w5_what_the_command_line_does_counts_at_every_gateway(pair):
+    units = [await pair.unit_here("here"), await pair.unit_there("there")]
+    admin = Agent(AgentType.USER, UUID(pair.one.admin.uuid), UserRole.ADMIN)
+    async with open_registry(pair.one.gateway.given) as registry:
+        for unit in units:
+            await registry.unit_tokens.revoke(admin, UUID(unit.api.uuid))
+    for unit in units:
+        await ends(unit)
 
 
 async def test_w4_a_blocked_user_and_a_revoked_token_are_refused_by_the_other_gateway(pair):
