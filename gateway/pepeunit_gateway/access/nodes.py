@@ -11,6 +11,7 @@ from pepeunit_gateway.access.rules import require_token, require_user
 from pepeunit_gateway.errors import NoAccessError
 
 __all__ = [
+    "may_read_pipe_with_node",
     "may_read_telemetry",
     "may_set_input",
     "require_edge_remover",
@@ -63,6 +64,14 @@ def require_edge_remover(
     if not agent.is_admin and user not in (edge_creator, output_creator, input_creator):
         raise NoAccessError("only the creator of the edge or of one of its nodes may delete it")
     return user
+
+
+def may_read_pipe_with_node(agent: Agent, *, creator_uuid: UUID | None, unit_uuid: UUID) -> bool:
+    """Tell whether `agent` gets the configuration of the pipe with the node: its creator, and the unit itself (W8).
+
+    Users with a permission ask for it by itself, see `require_pipe_reader`.
+    """
+    return agent.is_user(creator_uuid) or agent.is_unit(unit_uuid)
 
 
 def may_read_telemetry(agent: Agent, *, creator_uuid: UUID | None, unit_uuid: UUID, permitted: bool) -> bool:

@@ -33,7 +33,7 @@ class UnitNodeRead(ReadModel):
     last_update_datetime: UtcTime
     state: str | None
     is_data_pipe_active: bool
-    data_pipe_yml: str | None = Field(description="JSON, despite its name")
+    data_pipe_yml: str | None = Field(description="JSON; null for others than the creator and the unit itself")
     data_pipe_status: str | None
     data_pipe_error: str | None
     creator_uuid: UUID | None

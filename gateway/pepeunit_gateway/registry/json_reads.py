@@ -83,7 +83,7 @@ class JsonReads(Generic[_W]):
         database: where.
         table: units or units_nodes.
         noun: what its rows are called, for errors.
-        columns: what is selected of a row.
+        columns: what is selected of a row, for an agent.
         listing: says what filters mean for an agent; uuids may be placeholders, so it may only compare them.
     """
 
@@ -92,13 +92,13 @@ class JsonReads(Generic[_W]):
         database: Database,
         table: Table,
         noun: str,
-        columns: Sequence[ColumnElement[Any]],
+        columns: Callable[[Agent], Sequence[ColumnElement[Any]]],
         listing: Callable[[Agent, _W], Listing],
     ) -> None:
         self._database = database
         self._table = table
         self._noun = noun
-        self._columns = tuple(columns)
+        self._columns = columns
         self._listing = listing
         self._ones: dict[tuple[Hashable, ...], FixedQuery] = {}
         self._pages: _Memory[tuple[Hashable, ...], tuple[FixedQuery, FixedQuery]] = _Memory()
@@ -113,8 +113,9 @@ class JsonReads(Generic[_W]):
         """
         kind = (agent.type, agent.role)
         if kind not in self._ones:
-            seen = visible(_any_like(agent), self._table, None).label("seen")
-            query = select(seen, *self._columns).select_from(self._table)
+            anybody = _any_like(agent)
+            seen = visible(anybody, self._table, None).label("seen")
+            query = select(seen, *self._columns(anybody)).select_from(self._table)
             self._ones[kind] = FixedQuery(query.where(self._table.c.uuid == parameter("uuid")))
         rows = await self._database.fetch(self._ones[kind], uuid=uuid, agent=agent.uuid)
         if not rows:
@@ -164,7 +165,7 @@ class JsonReads(Generic[_W]):
         table, listing = self._table, self._listing(agent, wanted)
         # the rows are chosen first, or JSON would be made of those before the page, too
         chosen = select(table.c.uuid).where(*listing.conditions).order_by(*listing.order).offset(offset).limit(limit)
-        page = select(_ACTS, *self._columns, *listing.more).select_from(table).where(table.c.uuid.in_(chosen))
+        page = select(_ACTS, *self._columns(agent), *listing.more).select_from(table).where(table.c.uuid.in_(chosen))
         count = select(_ACTS, func.count()).select_from(table).where(*listing.conditions)
         return page.order_by(*listing.order), count
 

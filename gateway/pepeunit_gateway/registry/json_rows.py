@@ -14,12 +14,12 @@ from pepeunit_gateway.storage.times import UtcDateTime
 __all__ = ["json_row"]
 
 
-def json_row(table: Table, names: Sequence[str], *, sqlite: bool) -> ColumnElement[str]:
-    """Return the JSON object of these columns of a row, as text without the space of a reader."""
+def json_row(table: Table, names: Sequence[str], *, sqlite: bool, hidden: str = "") -> ColumnElement[str]:
+    """Return the JSON object of these columns of a row, as text without the space of a reader; `hidden` is null."""
     if sqlite:
-        members = ", ".join(f"'{name}', {_sqlite_value(table, name)}" for name in names)
+        members = ", ".join(f"'{name}', {'NULL' if name == hidden else _sqlite_value(table, name)}" for name in names)
         return literal_column(f"json_object({members})", String)
-    columns = ", ".join(f"{_postgresql_value(table, name)} AS {name}" for name in names)
+    columns = ", ".join(f"{'NULL' if name == hidden else _postgresql_value(table, name)} AS {name}" for name in names)
     row = f"SELECT row_to_json(r)::text FROM (SELECT {columns}) r"  # noqa: S608 - names of our own tables alone
     return literal_column(f"({row})", String)
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, case, select
 
-from pepeunit_gateway.access.agents import Agent, VisibilityLevel
+from pepeunit_gateway.access.agents import Agent, AgentType, VisibilityLevel
 from pepeunit_gateway.registry.entities import UnitNode, UnitNodeType
 from pepeunit_gateway.registry.json_reads import JsonReads, Listing
 from pepeunit_gateway.registry.json_rows import json_row
@@ -15,7 +15,7 @@ from pepeunit_gateway.registry.visibility import visible
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.tables import units_nodes, units_nodes_edges
 
-__all__ = ["NodeFilter", "NodeReads"]
+__all__ = ["NodeFilter", "NodeJson", "NodeReads"]
 
 _MEMBERS = tuple(field.name for field in fields(UnitNode))
 
@@ -34,12 +34,29 @@ class NodeFilter:
     paging: Paging = FIRST_PAGE
 
 
+class NodeJson:
+    """The JSON object of a node as an agent may read it: the configuration of its pipe is not for everybody (W8)."""
+
+    def __init__(self, *, sqlite: bool) -> None:
+        self._whole = json_row(units_nodes, _MEMBERS, sqlite=sqlite)
+        self._open = json_row(units_nodes, _MEMBERS, sqlite=sqlite, hidden="data_pipe_yml")
+
+    def of(self, agent: Agent) -> ColumnElement[str]:
+        """Return the expression; `access.nodes.may_read_pipe_with_node` in SQL."""
+        owners = {AgentType.USER: units_nodes.c.creator_uuid, AgentType.UNIT: units_nodes.c.unit_uuid}
+        if agent.type not in owners:
+            return self._open
+        return case((owners[agent.type] == agent.uuid, self._whole), else_=self._open)
+
+
 class NodeReads:
     """What is read of nodes most often."""
 
     def __init__(self, database: Database) -> None:
-        body = json_row(units_nodes, _MEMBERS, sqlite=database.is_sqlite)
-        self._reads: JsonReads[NodeFilter] = JsonReads(database, units_nodes, "unit node", [body], _listing)
+        body = NodeJson(sqlite=database.is_sqlite)
+        self._reads: JsonReads[NodeFilter] = JsonReads(
+            database, units_nodes, "unit node", lambda agent: [body.of(agent)], _listing
+        )
 
     async def one(self, agent: Agent, uuid: UUID) -> bytes:
         """Return one node."""

@@ -5,7 +5,7 @@ Source: protocol/entities.md 1.5, rest.md 2.7, W1 and W16.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -14,7 +14,7 @@ from sqlalchemy import Row, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, AgentType, VisibilityLevel
-from pepeunit_gateway.access.nodes import require_setter
+from pepeunit_gateway.access.nodes import may_read_pipe_with_node, require_setter
 from pepeunit_gateway.access.rules import check_child_visibility, require_creator, require_token, require_user
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.errors import NotFoundError, UnitNodeError
@@ -23,6 +23,7 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.default_pipe import DEFAULT_PIPE_JSON
 from pepeunit_gateway.registry.entities import UnitNode, UnitNodeType, from_row
 from pepeunit_gateway.registry.node_sync import linked_units
+from pepeunit_gateway.registry.standing import require_standing
 from pepeunit_gateway.registry.visibility import is_permitted, linked_to_unit, permission_names
 from pepeunit_gateway.storage.tables import permissions, units, units_nodes
 from pepeunit_gateway.topics import is_platform_topic, node_topic
@@ -60,7 +61,7 @@ class Nodes:
             is_data_pipe_active=change.is_data_pipe_active,
             max_connections=change.max_connections,
         )
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await load_node(act.connection, uuid)
             require_creator(agent, row.creator_uuid)
             await self._check_change(act.connection, row, values)
@@ -83,6 +84,7 @@ class Nodes:
 
         Raises:
             UnitNodeError: the node is an Output.
+            UnauthorizedError: the agent's token ended while the values before were set.
             MqttError: the broker did not acknowledge; nothing was stored.
         """
         async with self._context.database.read() as connection:
@@ -97,11 +99,16 @@ class Nodes:
         topic = node_topic(self._context.settings.domain, uuid, row.topic_name)
         # of two values at once the one that is published last is the one that is stored
         async with self._setting.setdefault(uuid, asyncio.Lock()):
+            async with self._context.database.read() as connection:  # the ones before may have taken seconds
+                await require_standing(connection, agent)
             await self._publish(topic, payload)
             async with self._context.act() as act:
                 values = {"state": state, "last_update_datetime": act.now}
                 await act.connection.execute(units_nodes.update().where(units_nodes.c.uuid == uuid).values(values))
-                return from_row(UnitNode, await load_node(act.connection, uuid))
+                node = from_row(UnitNode, await load_node(act.connection, uuid))
+        if may_read_pipe_with_node(agent, creator_uuid=node.creator_uuid, unit_uuid=node.unit_uuid):
+            return node
+        return replace(node, data_pipe_yml=None)
 
     async def _check_change(self, connection: AsyncConnection, row: Row[Any], values: dict[str, Any]) -> None:
         if "visibility_level" in values:

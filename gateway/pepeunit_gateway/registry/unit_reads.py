@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, literal_column, select
 
 from pepeunit_gateway.access.agents import Agent
-from pepeunit_gateway.registry.entities import Unit, UnitNode
+from pepeunit_gateway.registry.entities import Unit
 from pepeunit_gateway.registry.json_reads import JsonReads, Listing
 from pepeunit_gateway.registry.json_rows import json_row
+from pepeunit_gateway.registry.node_reads import NodeJson
 from pepeunit_gateway.registry.unit_filters import UnitFilter, nodes_of_unit, unit_conditions, unit_order
 from pepeunit_gateway.registry.unit_states import state_json
 from pepeunit_gateway.registry.visibility import visible
@@ -19,7 +20,6 @@ from pepeunit_gateway.storage.tables import units, units_nodes
 __all__ = ["UnitReads"]
 
 _MEMBERS = tuple(field.name for field in fields(Unit) if field.name in units.c)
-_NODE_MEMBERS = tuple(field.name for field in fields(UnitNode))
 _NO_NODES: ColumnElement[str | None] = literal_column("NULL")
 
 
@@ -27,11 +27,11 @@ class UnitReads:
     """What is read of units most often."""
 
     def __init__(self, database: Database) -> None:
-        self._node = json_row(units_nodes, _NODE_MEMBERS, sqlite=database.is_sqlite).label("body")
+        self._node = NodeJson(sqlite=database.is_sqlite)
         body = json_row(units, _MEMBERS, sqlite=database.is_sqlite)
         self._join = func.group_concat if database.is_sqlite else func.string_agg
         columns = [body, units.c.unit_state_dict]
-        self._reads: JsonReads[UnitFilter] = JsonReads(database, units, "unit", columns, self._listing)
+        self._reads: JsonReads[UnitFilter] = JsonReads(database, units, "unit", lambda _: columns, self._listing)
 
     async def one(self, agent: Agent, uuid: UUID) -> bytes:
         """Return one unit, without its nodes."""
@@ -46,11 +46,11 @@ class UnitReads:
     def _listing(self, agent: Agent, wanted: UnitFilter) -> Listing:
         seen = visible(agent, units_nodes, None)
         conditions = [*unit_conditions(wanted, seen), visible(agent, units, wanted.visibility_level)]
-        nodes = self._nodes(wanted, seen) if wanted.is_include_output_unit_nodes else _NO_NODES
+        nodes = self._nodes(agent, wanted, seen) if wanted.is_include_output_unit_nodes else _NO_NODES
         return Listing(conditions, unit_order(wanted), [nodes])
 
-    def _nodes(self, wanted: UnitFilter, seen: ColumnElement[bool]) -> Any:
-        nodes = nodes_of_unit(select(self._node), wanted, seen).subquery("nodes")
+    def _nodes(self, agent: Agent, wanted: UnitFilter, seen: ColumnElement[bool]) -> Any:
+        nodes = nodes_of_unit(select(self._node.of(agent).label("body")), wanted, seen).subquery("nodes")
         return select(self._join(nodes.c.body, literal_column("','"))).scalar_subquery()
 
 

@@ -21,7 +21,8 @@ DELETE /unit_nodes/delete_data_pipe_data/{uuid} 204 1 3 +  3   1   3   3   3   3
 PIPES = Entity(
     title="Data pipes and stored values",
     about="""Stored values and the file of a pipe's configuration are private, whatever the level of the node. The
-node's own fields `state`, its last value, and `data_pipe_yml` are read by everybody who sees the node.""",
+node's own field `state`, its last value, is read by everybody who sees the node; `data_pipe_yml` is null for others
+than its creator and its unit.""",
     kind="entities",
     levels=LEVELS,
     rows=read_rows(_TABLE, LEVELS),

@@ -6,6 +6,7 @@ import pytest
 
 from pepeunit_gateway.access.agents import BOT, Agent, AgentType, UserRole
 from pepeunit_gateway.access.nodes import (
+    may_read_pipe_with_node,
     may_read_telemetry,
     may_set_input,
     require_edge_remover,
@@ -98,6 +99,12 @@ def test_an_input_is_set_by_users_and_only_if_it_is_rewritable_by_units(name, pe
 def test_only_users_link_an_input_and_read_the_configuration_of_a_pipe(name, require, permitted):
     found = outcome(require, name, creator_uuid=CREATOR, permitted=permitted)
     assert found == expected(LINKS[permitted], name)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_w8_the_configuration_of_a_pipe_comes_with_the_node_for_its_creator_and_its_unit(name):
+    found = may_read_pipe_with_node(AGENTS[name], creator_uuid=CREATOR, unit_uuid=UNIT)
+    assert found is (name in {"creator", "unit itself"})
 
 
 @pytest.mark.parametrize("part", ["edge_creator", "output_creator", "input_creator"])

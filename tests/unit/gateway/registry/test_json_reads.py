@@ -1,6 +1,7 @@
 """What the database makes of a row is what the models of the API would give, on both databases."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from pepeunit_gateway.access.agents import BOT, Agent, AgentType, UserRole
+from pepeunit_gateway.access.nodes import may_read_pipe_with_node
 from pepeunit_gateway.api.unit_nodes import UnitNodeRead
 from pepeunit_gateway.api.units import UnitRead
 from pepeunit_gateway.errors import NoAccessError, NotFoundError, UnauthorizedError
@@ -160,13 +162,22 @@ async def _rows(database, query):
         return (await connection.execute(query)).all()
 
 
+def _node_for(agent, row):
+    """What the models give of a node for `agent`."""
+    node = from_row(UnitNode, row)
+    if not may_read_pipe_with_node(agent, creator_uuid=row.creator_uuid, unit_uuid=row.unit_uuid):
+        node = replace(node, data_pipe_yml=None)
+    return json.loads(UnitNodeRead.model_validate(node).model_dump_json())
+
+
 async def _models(database, *, nodes):
-    """What the models give, by uuid."""
+    """What the models give for Alice, by uuid."""
     found = await _rows(database, select(units_nodes).order_by(units_nodes.c.type.desc(), units_nodes.c.topic_name))
     models = {}
     for row in await _rows(database, select(units)):
-        own = [from_row(UnitNode, node) for node in found if node.unit_uuid == row.uuid] if nodes else []
-        models[str(row.uuid)] = json.loads(UnitRead.model_validate(to_unit(row, own)).model_dump_json())
+        own = [_node_for(AS_ALICE, node) for node in found if node.unit_uuid == row.uuid] if nodes else []
+        models[str(row.uuid)] = json.loads(UnitRead.model_validate(to_unit(row)).model_dump_json())
+        models[str(row.uuid)]["unit_nodes"] = own
     return models
 
 
@@ -191,19 +202,19 @@ async def test_a_single_unit_is_what_the_model_gives(people):
         assert json.loads(await reads.one(BOT, UUID(uuid))) == expected
 
 
-async def test_nodes_are_what_the_models_give(people):
+async def test_nodes_are_what_the_models_give_and_pipes_are_for_their_owners_w8(people):
     await _fill(people)
     reads = NodeReads(people)
     rows = await _rows(people, select(units_nodes))
-    expected = {
-        str(row.uuid): json.loads(UnitNodeRead.model_validate(from_row(UnitNode, row)).model_dump_json())
-        for row in rows
-    }
-    page = json.loads(await reads.page(AS_ALICE, NodeFilter(paging=Paging(0, 500))))
-    assert page["count"] == len(expected)
-    assert {node["uuid"]: node for node in page["unit_nodes"]} == expected
-    one = next(iter(expected))
-    assert json.loads(await reads.one(BOT, UUID(one))) == expected[one]
+    own_unit = Agent(AgentType.UNIT, rows[0].unit_uuid)
+    for agent in (AS_ALICE, BOT, own_unit, AS_ADMIN):
+        expected = {str(row.uuid): _node_for(agent, row) for row in rows}
+        page = json.loads(await reads.page(agent, NodeFilter(paging=Paging(0, 500))))
+        assert page["count"] == len(expected)
+        assert {node["uuid"]: node for node in page["unit_nodes"]} == expected
+        one = str(rows[0].uuid)
+        assert json.loads(await reads.one(agent, UUID(one))) == expected[one]
+    assert any(row.data_pipe_yml for row in rows)
 
 
 async def test_a_state_that_is_none_breaks_no_list(people):
