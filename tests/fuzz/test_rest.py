@@ -1,6 +1,6 @@
 """Everything that the OpenAPI document says, tried out: no 5xx, no status, type or body that it does not name.
 
-As nobody, as a user, as an Admin and as a unit; as a user on PostgreSQL too. `make fuzz` tries much more
+As nobody, as a user, as an Admin and as a unit; those with a token on PostgreSQL too. `make fuzz` tries much more
 (PU_TEST_EXAMPLES).
 """
 
@@ -10,12 +10,12 @@ import socket
 
 import pytest
 
-from tests.support.databases import session_databases
+from tests.support.databases import KINDS, session_databases
 from tests.support.rest_fuzz import Fuzzer, closed_network
 from tests.support.rest_world import world
 from tests.support.sample_program import make_unit, nodes_of
 
-RUNS = [("nobody", "sqlite"), ("user", "sqlite"), ("user", "postgresql"), ("admin", "sqlite"), ("unit", "sqlite")]
+RUNS = [("nobody", "sqlite"), *((name, kind) for name in ("user", "admin", "unit") for kind in KINDS)]
 WANTED = {
     "nobody": {200, 401, 404, 422},
     "user": {200, 201, 204, 403, 404, 422},

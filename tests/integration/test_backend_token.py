@@ -10,6 +10,8 @@ from tests.support.mqtt import CONNACK, connect_packet
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+BOTH_DATABASES = True
+
 READS = ("/units", "/repos", "/unit_nodes", "/users", "/audit", "/tokens")
 
 

@@ -10,6 +10,8 @@ from pepeunit_gateway.api.prometheus import CachedCount
 from tests.support.gateway import GatewayUnderTest
 from tests.support.rest_world import MISSING
 
+BOTH_DATABASES = True
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 TOKEN = "a-token-for-prometheus"
 

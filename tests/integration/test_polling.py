@@ -8,6 +8,8 @@ from tests.support.git_server import GitServer, WorkTree
 from tests.support.rest_world import World, world
 from tests.support.sample_program import make_repo, make_unit, sample_tree
 
+BOTH_DATABASES = True
+
 OFTEN = 1.0
 TOO_LARGE = random.Random(1).randbytes(2 * 2**20)
 SECRET = {"username": "reader", "pat_token": "good-token"}

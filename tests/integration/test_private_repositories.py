@@ -12,6 +12,8 @@ from tests.support.gateway import Api, GatewayUnderTest
 from tests.support.git_server import GitServer
 from tests.support.sample_program import sample_tree
 
+BOTH_DATABASES = True
+
 GOOD = {"username": "reader", "pat_token": "good-token"}
 GARBAGE = {"username": "x", "pat_token": "garbage"}
 

@@ -14,6 +14,8 @@ from tests.support.sample_program import make_unit, nodes_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+BOTH_DATABASES = True
+
 _JUNK = (None, True, -1, 0, 2**70, 1.5, "", "x", "\u0000", "\U0001f600" * 30, "1; DROP TABLE users", [], {}, [MISSING])
 _ROUNDS = 12
 
