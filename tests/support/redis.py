@@ -62,7 +62,8 @@ class RedisServer:
             "appendfsync": "always",
             "daemonize": "no",
         }
-        command = [shutil.which("redis-server") or "/usr/bin/redis-server"]
+        # it ends with the tests, also where they are killed
+        command = ["setpriv", "--pdeathsig", "KILL", shutil.which("redis-server") or "/usr/bin/redis-server"]
         command += [part for name, value in arguments.items() for part in (f"--{name}", value)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
