@@ -1,4 +1,8 @@
-"""Serve declared endpoints: token and its scope, path, query, body, handler, answer, in this order."""
+"""Serve declared endpoints: token and its scope, path, query, body, handler, answer, in this order.
+
+Bytes of a body come before all of it: who asks is looked up once they are there, because a token may end while they
+arrive. A token that never was one is refused without waiting for them.
+"""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -11,23 +15,35 @@ from pydantic import ValidationError as PydanticError
 from pepeunit_gateway.access.agents import BOT, Agent
 from pepeunit_gateway.access.rules import require_token
 from pepeunit_gateway.access.scopes import check_scope
+from pepeunit_gateway.api.bodies import BODIES
 from pepeunit_gateway.api.failures import invalid_input
+from pepeunit_gateway.api.gate import GATE
 from pepeunit_gateway.api.keys import TOKEN_HEADER
-from pepeunit_gateway.api.reading import query_values, read_body, read_upload, repeated_fields
+from pepeunit_gateway.api.reading import FORM_SLACK, query_values, read_upload, repeated_fields
 from pepeunit_gateway.api.routing import Download, Encoded, Endpoint, RouteTable, Token, Upload
 from pepeunit_gateway.api.sending import make_download, send_download
 
-__all__ = ["Provider", "add_routes"]
+__all__ = ["Admit", "Provider", "add_routes", "admit_all"]
 
 Provider = Callable[[web.Request], Awaitable[Any]]
 """Makes a handler's parameter out of the request, e.g. the Agent out of its token."""
+
+Admit = Callable[[web.Request], None]
+"""Raises where the token alone tells that it is not valid; asks nobody."""
+
+
+def admit_all(_request: web.Request) -> None:
+    """Let every request wait for its body."""
 
 
 class _Dispatcher:
     """One endpoint, ready to serve."""
 
-    def __init__(self, endpoint: Endpoint, providers: Mapping[type, Provider], context: Mapping[str, Any]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, providers: Mapping[type, Provider], context: Mapping[str, Any], admit: Admit
+    ) -> None:
         self._endpoint = endpoint
+        self._admit = admit_all if endpoint.route.token is Token.NONE else admit
         self._context = dict(context)
         self._needs = [(name, providers[kind]) for name, kind in endpoint.needs.items()]
         self._path: dict[str, TypeAdapter[Any]] = {
@@ -39,14 +55,25 @@ class _Dispatcher:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if self._endpoint.route.token is Token.REQUIRED and not request.headers.get(TOKEN_HEADER):
             require_token(BOT)
+        content = await self._receive(request)
         arguments: dict[str, Any] = {name: await provide(request) for name, provide in self._needs}
         self._check_scope(arguments)
         self._take_path(request, arguments)
         self._take_query(request, arguments)
-        await self._take_body(request, arguments)
+        self._take_body(request, content, arguments)
         making = self._endpoint.handler(**arguments)
         made = await (make_download(request, making) if self._endpoint.answer is Download else making)
         return await self._answer(request, made)
+
+    async def _receive(self, request: web.Request) -> bytes:
+        endpoint = self._endpoint
+        if endpoint.body is None and endpoint.upload is None:
+            return b""
+        if not request.content.is_eof():
+            self._admit(request)
+        limit = endpoint.route.max_body + (FORM_SLACK if endpoint.upload is not None else 0)
+        with request.app[GATE].left():
+            return await request.app[BODIES].receive(request, limit)
 
     def _check_scope(self, arguments: Mapping[str, Any]) -> None:
         route = self._endpoint.route
@@ -71,14 +98,13 @@ class _Dispatcher:
         except PydanticError as error:
             raise invalid_input(error, "query") from None
 
-    async def _take_body(self, request: web.Request, arguments: dict[str, Any]) -> None:
+    def _take_body(self, request: web.Request, content: bytes, arguments: dict[str, Any]) -> None:
         endpoint = self._endpoint
         if endpoint.upload is not None:
-            content = await read_upload(request, endpoint.upload, endpoint.route.max_body)
-            arguments[endpoint.upload] = Upload(content)
+            upload = Upload(read_upload(request, content, endpoint.upload, endpoint.route.max_body))
+            arguments[endpoint.upload] = upload
         elif endpoint.body is not None:
             name, model = endpoint.body
-            content = await read_body(request, endpoint.route.max_body)
             try:
                 arguments[name] = model.model_validate_json(content, context=self._context)
             except PydanticError as error:
@@ -131,6 +157,7 @@ def add_routes(
     prefix: str,
     providers: Mapping[type, Provider],
     context: Mapping[str, Any] = MappingProxyType({}),
+    admit: Admit = admit_all,
 ) -> tuple[Endpoint, ...]:
     """Add every endpoint of `tables` below `prefix` and return them, for the OpenAPI document.
 
@@ -140,6 +167,7 @@ def add_routes(
         prefix: the path before every route.
         providers: makes the parameters that come neither from the path, the query nor the body, by their type.
         context: handed to the validators of query and body.
+        admit: asked before a body is waited for.
 
     Raises:
         TypeError: a handler needs something that no provider makes, or two handlers have one name.
@@ -149,7 +177,7 @@ def add_routes(
     literal: dict[str, frozenset[str]] = {}
     for endpoint in endpoints:
         _check(endpoint, providers, names)
-        serve = _Dispatcher(endpoint, providers, context).serve
+        serve = _Dispatcher(endpoint, providers, context, admit).serve
         for path in (endpoint.route.path, endpoint.route.also):
             if path is None:
                 continue

@@ -1,4 +1,10 @@
-"""How many requests are worked on at a time; those that come on top are told to come again."""
+"""How many requests are worked on at a time; those that come on top are told to come again.
+
+One whose body still arrives is not worked on: `bodies.py` counts those.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -26,7 +32,7 @@ class Gate:
         @web.middleware
         async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
             if self.inside >= self._most and request.path != _ALWAYS:
-                raise RequestError(503, "too many requests at a time; try again in a few seconds")
+                raise _full()
             self.inside += 1
             try:
                 return await handler(request)
@@ -34,6 +40,25 @@ class Gate:
                 self.inside -= 1
 
         return enter
+
+    @contextmanager
+    def left(self) -> Iterator[None]:
+        """Let a request that is inside wait outside for the time of the block.
+
+        Raises:
+            RequestError: nothing is free when it comes back.
+        """
+        self.inside -= 1
+        try:
+            yield
+            if self.inside >= self._most:
+                raise _full()
+        finally:
+            self.inside += 1
+
+
+def _full() -> RequestError:
+    return RequestError(503, "too many requests at a time; try again in a few seconds")
 
 
 GATE: web.AppKey[Gate] = web.AppKey("gate", Gate)

@@ -22,8 +22,9 @@ from pepeunit_gateway.api import (
     units,
     users,
 )
+from pepeunit_gateway.api.bodies import BODIES, Bodies
 from pepeunit_gateway.api.cors import add_cors
-from pepeunit_gateway.api.dispatch import Provider, add_routes
+from pepeunit_gateway.api.dispatch import Admit, Provider, add_routes, admit_all
 from pepeunit_gateway.api.failures import answer_failures
 from pepeunit_gateway.api.features import add_features
 from pepeunit_gateway.api.gate import GATE, Gate
@@ -69,6 +70,10 @@ async def _agent(request: web.Request) -> Agent:
     return agent
 
 
+def _admit(request: web.Request) -> None:
+    request.app[REGISTRY].agents.check(request.headers.get(TOKEN_HEADER))
+
+
 async def _registry(request: web.Request) -> Registry:
     return request.app[REGISTRY]
 
@@ -82,7 +87,11 @@ async def _client(request: web.Request) -> ClientAddress:
 
 
 def assemble(
-    settings: Settings, tables: Iterable[RouteTable], providers: Mapping[type, Provider], readiness: Readiness
+    settings: Settings,
+    tables: Iterable[RouteTable],
+    providers: Mapping[type, Provider],
+    readiness: Readiness,
+    admit: Admit = admit_all,
 ) -> web.Application:
     """Make an application of declared routes, its document, its page and its probes."""
     gate = Gate()
@@ -92,6 +101,7 @@ def assemble(
     add_cors(app, settings.allowed_origins)
     app[SETTINGS] = settings
     app[GATE] = gate
+    app[BODIES] = Bodies()
     app[PROXIES] = proxies = Proxies(settings.trusted_networks)
     app[OBSERVER] = Observer(proxies, metrics)
     endpoints = add_routes(
@@ -100,6 +110,7 @@ def assemble(
         prefix=settings.api_prefix,
         providers={ClientAddress: _client, IdempotencyKey: IdempotencyKey.read, **providers},
         context={MAX_PAGE_KEY: settings.max_pagination_size},
+        admit=admit,
     )
     add_pages(app, settings, endpoints, readiness)
     add_features(app, app_prefix=settings.app_prefix, api_prefix=settings.api_prefix)
@@ -122,7 +133,7 @@ def create_app(
         readiness: returns when every part is ready; `/readyz` gives it 3 s.
         instruments: what Prometheus is told beside the requests.
     """
-    app = assemble(settings, TABLES, {Agent: _agent, Registry: _registry, Pipes: _pipes}, readiness)
+    app = assemble(settings, TABLES, {Agent: _agent, Registry: _registry, Pipes: _pipes}, readiness, _admit)
     app[REGISTRY] = registry
     app[PIPES] = pipes
     add_metrics(app, settings.app_prefix + "/metrics", _scrape(app, instruments), settings.metrics_token, _agent)
@@ -130,8 +141,9 @@ def create_app(
 
 
 def _scrape(app: web.Application, instruments: Instruments) -> Scrape | None:
-    requests, gate = app[OBSERVER].metrics, app[GATE]
+    requests, gate, bodies = app[OBSERVER].metrics, app[GATE], app[BODIES]
     if requests is None:
         return None
     inside = Instrument("pepeunit_http_requests_in_flight", "Requests that are being answered.", lambda: gate.inside)
-    return Scrape(requests, Instruments((inside, *instruments.figures), instruments.counts))
+    outside = Instrument("pepeunit_http_bodies_arriving", "Requests whose body arrives.", lambda: bodies.arriving)
+    return Scrape(requests, Instruments((inside, outside, *instruments.figures), instruments.counts))

@@ -4,10 +4,10 @@ They follow from an endpoint's signature:
 
     401, 403    it looks at the token
     404         its path names an entity
-    400         it has a body, which may be cut; 408 and 413 too
+    400         it has a body, which may be cut; 408, 413 and 429 too
     422         it has a uuid in its path, a header, a query or a body
     500, 503    always
-    and what its declaration adds (`errors=`), e.g. 409 for a name that is taken, 405 for a part that is off, 429
+    and what its declaration adds (`errors=`), e.g. 409 for a name that is taken, 405 for a part that is off
 
 Examples are made by what makes the answers, so that they never differ from them.
 """
@@ -19,6 +19,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticError
 
+from pepeunit_gateway.api.bodies import TOO_MANY_BODIES
 from pepeunit_gateway.api.failures import RequestError, busy_error, fault_detail, invalid_input
 from pepeunit_gateway.api.models import BodyModel, PageQuery, QueryModel
 from pepeunit_gateway.api.request_headers import RequestHeader
@@ -48,7 +49,7 @@ DESCRIPTIONS: Mapping[int, str] = {
     422: "The input is not valid",
     429: "Too many at once; wait as Retry-After says",
     500: "A fault of the gateway; its log has more under the request's id",
-    503: "The database is busy; wait as Retry-After says",
+    503: "The database or the gateway is busy; wait as Retry-After says",
 }
 
 
@@ -60,7 +61,7 @@ def _statuses(endpoint: Endpoint) -> list[int]:
     if UUID in endpoint.path_params.values():
         statuses.add(_NOT_FOUND)
     if has_body:
-        statuses |= {400, 408, _TOO_LARGE}
+        statuses |= {400, 408, _TOO_LARGE, 429}
     if any(_wrong_input(endpoint)):
         statuses.add(_INVALID)
     return sorted(statuses)
@@ -77,6 +78,7 @@ def _shared_details() -> dict[int, str]:
         NoAccessError("only the creator may do this"),
         RequestError(408, "the body did not arrive in time; send it again"),
         _too_large(DEFAULT_MAX_BODY),
+        TOO_MANY_BODIES,
         busy_error(),
     ]
     return {error.status: error.detail for error in errors} | {500: fault_detail(_SOME_REQUEST)}

@@ -37,18 +37,30 @@ class Agents:
         """
         if not token:
             return BOT
-        settings = self._context.settings
-        claims = read_token(
-            token,
-            secrets=self._context.secrets,
-            now=self._context.clock(),
-            backend_domain=settings.domain if settings.allow_external_datapipe else None,
-        )
+        claims = self._read(token)
         if claims.type is AgentType.BACKEND:
             return Agent(AgentType.BACKEND, claims.uuid)
         if claims.type is AgentType.UNIT:
             return await self._unit(claims)
         return await (self._user(claims) if claims.named_token is None else self._program(claims))
+
+    def check(self, token: str | None) -> None:
+        """Refuse what no database is needed for to know that it is no valid token.
+
+        Raises:
+            UnauthorizedError: it is invalid or expired.
+        """
+        if token:
+            self._read(token)
+
+    def _read(self, token: str) -> Claims:
+        settings = self._context.settings
+        return read_token(
+            token,
+            secrets=self._context.secrets,
+            now=self._context.clock(),
+            backend_domain=settings.domain if settings.allow_external_datapipe else None,
+        )
 
     async def _user(self, claims: Claims) -> Agent:
         rows = await self._context.database.fetch(_USER, uuid=claims.uuid)

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from aiohttp import ClientPayloadError, FormData
 
-from pepeunit_gateway.api import reading, sending
+from pepeunit_gateway.api import sending
 from pepeunit_gateway.api.dispatch import add_routes
 from pepeunit_gateway.api.models import QueryModel
 from pepeunit_gateway.api.routing import RouteTable, Token
@@ -383,14 +383,3 @@ async def test_a_client_that_goes_in_the_middle_of_its_body_is_no_failure_of_the
         writer.close()
     assert events == []
     assert answer == b"" or b" 400 " in answer.splitlines()[0] or b" 422 " in answer.splitlines()[0]
-
-
-async def test_a_body_that_never_comes_is_408(client, monkeypatch):
-    monkeypatch.setattr(reading, "_BODY_TIMEOUT", 0.05)
-
-    async def slow():
-        yield b"{"
-        await asyncio.Event().wait()
-
-    async with client.post(BASE, data=slow(), headers=AUTH) as answer:
-        assert (answer.status, (await answer.json())["detail"][:9]) == (408, "408: 2: R")
