@@ -10,12 +10,15 @@ PostgreSQL: readers see one snapshot (REPEATABLE READ, read only). A statement t
 transaction that was left open, end with an error instead of holding up others.
 """
 
+import contextlib
+import sqlite3
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
@@ -64,10 +67,9 @@ def sqlite_engine(url: URL, *, begin: str, pool_size: int, busy_timeout: float) 
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions are begun by us, not by the driver's guess
-        cursor = connection.cursor()
-        for pragma in (*_PRAGMAS, f"PRAGMA busy_timeout={round(busy_timeout * 1000)}"):
-            cursor.execute(pragma)
-        cursor.close()
+        with contextlib.closing(connection.cursor()) as cursor:
+            for pragma in (*_PRAGMAS, f"PRAGMA busy_timeout={round(busy_timeout * 1000)}"):
+                cursor.execute(pragma)
         connection.create_function(LOWER, 1, lower, deterministic=True)
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -75,7 +77,29 @@ def sqlite_engine(url: URL, *, begin: str, pool_size: int, busy_timeout: float) 
         if not connection.get_execution_options().get("begin_nothing"):
             connection.exec_driver_sql(begin)
 
+    event.listen(engine.sync_engine, "handle_error", _end_transaction)
     return engine
+
+
+def _end_transaction(context: ExceptionContext) -> None:
+    """End what SQLite would keep open: after a COMMIT that failed, and after a statement that was cancelled.
+
+    A cancelled connection is closed, but what is closed while a statement has rows to give goes on living with its
+    transaction, and its locks, until the garbage collector finds the statement.
+    """
+    connection, executed = context.connection, context.execution_context
+    ends = context.statement is None or context.is_disconnect
+    if not ends or connection is None or connection.closed or connection.invalidated:
+        return
+    try:
+        # each is under way once it is called, also where this task is cancelled again while it waits for it
+        try:
+            if executed is not None and executed.cursor is not None:
+                executed.cursor.close()
+        finally:
+            connection.connection.rollback()
+    except sqlite3.Error:
+        context.is_disconnect = True
 
 
 def postgresql_engine(url: URL, *, pool_size: int, busy_timeout: float, read_only: bool) -> AsyncEngine:
