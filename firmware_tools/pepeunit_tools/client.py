@@ -33,6 +33,8 @@ _OK = range(200, 300)
 _UNAUTHORIZED = 401
 _ERRORS = range(400, 600)
 _CODES = re.compile(r"\d{3}: \d+: [^:]+: ")
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")  # what OpenSSL says of an answer that is no TLS
+_NO_AUTHORITY = (18, 19, 20)  # OpenSSL's X509_V_ERR: self-signed, self-signed in the chain, no issuer here
 _LEAKS = ("Value error, ", "Assertion failed, ")  # what pydantic puts before the sentence of a validator
 
 Row = Mapping[str, Any]
@@ -170,7 +172,7 @@ class Client:
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             if watch.expired or isinstance(error, TimeoutError):
                 raise UnreachableError(f"{self.origin} did not answer within {watch.seconds:g} s") from None
-            raise UnreachableError(f"cannot reach {self.origin}: {_reason(error)}") from None
+            raise UnreachableError(f"cannot reach {self.origin}: {_reason(error)}{self._hint(error)}") from None
         finally:
             connection.close()
         return answer
@@ -180,6 +182,16 @@ class Client:
         if self._parts.scheme == "https":
             return http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
         return http.client.HTTPConnection(host, port, timeout=timeout)
+
+    def _hint(self, error: Exception) -> str:
+        """What to try where the other of http and https seems to be spoken, or the authority is not known."""
+        if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _NO_AUTHORITY:
+            return "; if it is a certificate of your own authority, set SSL_CERT_FILE to that one's PEM file"
+        if self._parts.scheme == "https":
+            plain_http = isinstance(error, ssl.SSLError) and error.reason in _NO_TLS
+            return f"; if it speaks plain HTTP, try http://{self._parts.netloc}" if plain_http else ""
+        ended = isinstance(error, (ConnectionResetError, http.client.BadStatusLine))
+        return f"; if it speaks HTTPS, try https://{self._parts.netloc}" if ended else ""
 
     def _json(self, answer: _Answer) -> Any:
         try:

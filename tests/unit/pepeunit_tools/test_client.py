@@ -3,11 +3,13 @@
 import asyncio
 import json
 import socket
+import ssl
 
 import pytest
 
 from pepeunit_tools.client import Client
 from pepeunit_tools.errors import RefusedError, UnexpectedAnswerError, UnreachableError
+from tests.support.certificates import Authority
 from tests.support.device_server import Answer, DeviceServer
 
 TOKEN = "secret.token.value"
@@ -195,6 +197,39 @@ async def test_a_server_that_speaks_no_http_is_told(greeting):
         port = listening.sockets[0].getsockname()[1]
         with pytest.raises(UnreachableError, match=f"cannot reach http://127.0.0.1:{port}: "):
             await asyncio.to_thread(Client(f"http://127.0.0.1:{port}/api").call, "GET", "/units")
+
+
+async def test_https_that_meets_plain_http_is_told_what_to_try(server):
+    with pytest.raises(UnreachableError, match=rf"; if it speaks plain HTTP, try http://127\.0\.0\.1:{server.port}$"):
+        await asyncio.to_thread(Client(f"https://127.0.0.1:{server.port}/api").call, "GET", "/units")
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x15\x03\x01\x00\x02\x02\x46"])  # the end, or an alert of TLS
+async def test_http_that_meets_tls_is_told_what_to_try(answer):
+    async def refuse(reader, writer):
+        await reader.read(100)
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(UnreachableError, match=rf"; if it speaks HTTPS, try https://127\.0\.0\.1:{port}$"):
+            await asyncio.to_thread(Client(f"http://127.0.0.1:{port}/api").call, "GET", "/units")
+
+
+async def test_a_certificate_of_an_unknown_authority_is_told_with_the_variable_to_set(tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    Authority().files(cert, key, "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+
+    async def never(_, writer):
+        writer.close()
+
+    async with await asyncio.start_server(never, "127.0.0.1", 0, ssl=context) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(UnreachableError, match=r"CERTIFICATE_VERIFY_FAILED.*; if it is .* set SSL_CERT_FILE to"):
+            await asyncio.to_thread(Client(f"https://127.0.0.1:{port}/api").call, "GET", "/units")
 
 
 def test_a_host_that_cannot_be_one_is_told():
