@@ -12,6 +12,9 @@ _MHZ = 1_000_000
 _BLOCK_SIZE, _FREE_BLOCKS, _ALL_BLOCKS = 1, 4, 2  # places in statvfs: f_frsize, f_bavail, f_blocks
 _STATVFS_LENGTH = 10
 
+_SENT = "last_firmware_update_datetime"
+"""When the command went out of which nothing is known yet; the gateway clears it with the verdict."""
+
 Pairs = list[tuple[str, str]]
 
 
@@ -28,7 +31,7 @@ def portrait(row: Row, *, repo: str, now: datetime) -> Pairs:
         ("version", row.get("current_commit_version") or "it has not reported one yet"),
         ("update", _update(row)),
         ("update error", row.get("firmware_update_error") or "none"),
-        ("last update", _when(row, "last_firmware_update_datetime", now)),
+        *([("update sent", _when(row, _SENT, now))] if row.get(_SENT) else []),
         ("created", _when(row, "create_datetime", now)),
         ("heard or changed", _when(row, "last_update_datetime", now)),
         *(_state(state) if isinstance(state, dict) else [("state", "it has not reported one yet")]),

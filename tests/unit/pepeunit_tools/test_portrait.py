@@ -45,7 +45,6 @@ def test_a_new_unit_has_never_reported_anything():
         ("version", "it has not reported one yet"),
         ("update", "none was asked for yet"),
         ("update error", "none"),
-        ("last update", "never"),
         ("created", "2026-01-01 03:05:00Z, 24 h ago"),
         ("heard or changed", "2026-01-02 03:04:48Z, 12 s ago"),
         ("state", "it has not reported one yet"),
@@ -72,6 +71,17 @@ def test_a_failed_update_is_told_with_its_reason_and_the_state_in_words():
     assert told["clock"] == "240 MHz"
     assert told["disk"] == "512.0 KiB free of 2.0 MiB"
     assert "state" not in told
+
+
+def test_the_time_of_a_command_is_told_only_until_its_outcome_is_known():
+    sent = {"firmware_update_status": "RequestSent", "last_firmware_update_datetime": "2026-01-02T03:04:48Z"}
+    told = dict(portrait({**ROW, **sent}, repo="heating", now=NOW))
+    assert told["update"] == "sent; it has not reported the new version yet"
+    assert told["update sent"] == "2026-01-02 03:04:48Z, 12 s ago"
+    done = {"firmware_update_status": "Success", "current_commit_version": "a" * 40}
+    told = dict(portrait({**ROW, **done}, repo="heating", now=NOW))
+    assert told["update"] == "done"
+    assert "never" not in told.values()
 
 
 def test_what_a_device_does_not_know_or_sends_oddly_is_left_out():
