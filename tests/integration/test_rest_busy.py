@@ -64,7 +64,7 @@ async def test_a_lock_of_another_process_is_503_with_retry_after_and_one_line_in
         async with client.post("/v1/rows") as answer:
             assert answer.status == 204
     (event,) = events
-    assert (event["event"], event["log_level"], event["path"]) == ("api.database.busy", "warning", "/v1/rows")
+    assert (event["event"], event["log_level"], event["route"]) == ("api.database.busy", "warning", "/v1/rows")
     assert "exc_info" not in event
     assert caplog.text == ""
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pepeunit_gateway.api.headers import note_request_id
 from pepeunit_gateway.api.keys import PROXIES
 from pepeunit_gateway.api.models import PAGING_ERROR
+from pepeunit_gateway.api.observing import route_of
 from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, TooManyRequestsError
 from pepeunit_gateway.registry.audit import Origin, coming_from
 from pepeunit_gateway.storage.outages import is_busy
@@ -133,7 +134,7 @@ def fault_detail(request_id: str) -> str:
 
 
 def _busy(request: web.Request, error: SQLAlchemyError) -> web.Response:
-    log.warning("api.database.busy", method=request.method, path=request.path, error=type(error).__name__)
+    log.warning("api.database.busy", method=request.method, route=route_of(request), error=type(error).__name__)
     refusal = busy_error()
     return _answer(refusal.status, refusal.detail, {"Retry-After": str(_BUSY_RETRY)})
 
@@ -152,7 +153,7 @@ async def _guarded(
     except Exception as error:  # the root of a request: log once, answer, go on
         if isinstance(error, SQLAlchemyError) and is_busy(error):
             return _busy(request, error)
-        log.exception("api.request.failed", method=request.method, path=request.path)
+        log.exception("api.request.failed", method=request.method, route=route_of(request))
         return _answer(500, fault_detail(request_id))
 
 

@@ -21,7 +21,7 @@ from pepeunit_gateway.api.headers import request_id_of
 from pepeunit_gateway.api.proxies import Proxies
 from pepeunit_gateway.api.request_metrics import RequestMetrics
 
-__all__ = ["SERVER_LOG", "UNKNOWN_ROUTE", "Observer", "note_agent"]
+__all__ = ["SERVER_LOG", "UNKNOWN_ROUTE", "Observer", "note_agent", "route_of"]
 
 UNKNOWN_ROUTE = "none"
 """What stands for the route of paths that do not exist: whoever tries paths must not fill memory (W55)."""
@@ -40,7 +40,8 @@ def note_agent(request: web.Request, agent: Agent) -> None:
     request[_AGENT] = agent
 
 
-def _route(request: web.BaseRequest) -> str:
+def route_of(request: web.BaseRequest) -> str:
+    """Return the template of the route, never the path, which may hold anything; `none` where there is no route."""
     if isinstance(request, web.Request):
         info = request.match_info
         resource = info.route.resource if info is not None else None
@@ -63,7 +64,7 @@ class Observer:
 
     def answered(self, request: web.BaseRequest, response: web.StreamResponse, seconds: float) -> None:
         """Count and log one answer."""
-        route = _route(request)
+        route = route_of(request)
         if self.metrics is not None:
             self.metrics.observe(
                 route,

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from pepeunit_gateway.api.failures import RequestError
+from pepeunit_gateway.api.observing import route_of
 from pepeunit_gateway.api.routing import Download, Media, Stream
 
 __all__ = ["make_download", "send_download"]
@@ -72,7 +73,7 @@ async def _send_stream(request: web.Request, value: Download, stream: Stream, st
             await _write(response, stream)
         except (OSError, TimeoutError) as error:
             # the headers are out, so the only honest answer is a cut: the length and the digest tell the client
-            log.info("api.download.cut", path=request.path, reason=type(error).__name__)
+            log.info("api.download.cut", route=route_of(request), reason=type(error).__name__)
             if request.transport is not None:
                 request.transport.abort()
     return response

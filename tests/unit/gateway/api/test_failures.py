@@ -77,6 +77,8 @@ async def test_an_unforeseen_error_is_logged_once_and_answered_with_the_requests
     assert answer.status == 500
     assert body == {"detail": f"500: 0: Internal Server Error: request {request_id}"}
     assert [(event["event"], event["request_id"]) for event in events] == [("api.request.failed", request_id)]
+    assert events[0]["route"] == f"{BASE}/{{uuid}}"
+    assert str(KNOWN) not in str({**events[0], "exc_info": None})
 
 
 async def test_tokens_and_bodies_never_reach_the_log(client, caplog):
