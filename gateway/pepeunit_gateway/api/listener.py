@@ -10,6 +10,7 @@ from aiohttp.web_log import AccessLogger
 
 from pepeunit_gateway.api.keys import OBSERVER
 from pepeunit_gateway.api.observing import SERVER_LOG
+from pepeunit_gateway.api.requests import ServedRequest
 from pepeunit_gateway.errors import StartError
 
 __all__ = ["bind_api", "close_sockets", "serve"]
@@ -64,6 +65,8 @@ async def serve(app: web.Application, sockets: list[socket.socket], tls: ssl.SSL
         max_line_size=_MAX_LINE,
     )
     await runner.setup()
+    if runner.server is not None:
+        runner.server.request_factory = ServedRequest.make
     try:
         for sock in sockets:
             await web.SockSite(runner, sock, ssl_context=tls).start()

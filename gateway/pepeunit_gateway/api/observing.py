@@ -3,11 +3,12 @@
 api.request             method, route (the template, never the path or the query), status, ms, bytes, client,
                         scheme, agent and its uuid, request_id. INFO; DEBUG for a read that went well, of which a
                         busy gateway answers thousands a second
-api.request.malformed   what came was no HTTP
+api.request.malformed   what came was no HTTP: status, client (the other end of the connection), error, request_id
 """
 
 import logging
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import cast
 
@@ -20,6 +21,7 @@ from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.api.headers import request_id_of
 from pepeunit_gateway.api.proxies import Proxies
 from pepeunit_gateway.api.request_metrics import RequestMetrics
+from pepeunit_gateway.api.requests import ServedRequest
 
 __all__ = ["SERVER_LOG", "UNKNOWN_ROUTE", "Observer", "note_agent", "route_of"]
 
@@ -27,6 +29,10 @@ UNKNOWN_ROUTE = "none"
 """What stands for the route of paths that do not exist: whoever tries paths must not fill memory (W55)."""
 
 _AGENT: web.RequestKey[Agent] = web.RequestKey("agent", Agent)
+_MALFORMED: ContextVar[str | None] = ContextVar("malformed", default=None)
+"""What was wrong with what came. Every request has a task, and so a context, of its own; the server tells what is wrong
+before it answers, and of the answer afterwards."""
+
 _READS = {"GET", "HEAD", "OPTIONS"}
 _FIRST_ERROR = 400
 
@@ -42,9 +48,8 @@ def note_agent(request: web.Request, agent: Agent) -> None:
 
 def route_of(request: web.BaseRequest) -> str:
     """Return the template of the route, never the path, which may hold anything; `none` where there is no route."""
-    if isinstance(request, web.Request):
-        info = request.match_info
-        resource = info.route.resource if info is not None else None
+    if isinstance(request, web.Request) and not (isinstance(request, ServedRequest) and not request.is_routed):
+        resource = request.match_info.route.resource
         if resource is not None:
             return resource.canonical
     return UNKNOWN_ROUTE
@@ -74,6 +79,10 @@ class Observer:
                 received=request.content_length or 0,
                 sent=response.body_length,
             )
+        malformed = _MALFORMED.get()
+        if malformed is not None:
+            _tell_malformed(request, response, malformed)
+            return
         level = logging.DEBUG if request.method in _READS and response.status < _FIRST_ERROR else logging.INFO
         if not log.is_enabled_for(level):
             return
@@ -104,6 +113,16 @@ class Observer:
         return AccessLog
 
 
+def _tell_malformed(request: web.BaseRequest, response: web.StreamResponse, error: str) -> None:
+    log.info(
+        "api.request.malformed",
+        status=response.status,
+        client=request.remote,  # no header was read that could tell of another
+        error=error,
+        request_id=request_id_of(request),
+    )
+
+
 class _ServerLog:
     """Takes what aiohttp's server logs about connections: what a client sent stays out, it may hold a token."""
 
@@ -116,7 +135,9 @@ class _ServerLog:
     @staticmethod
     def _tell(say: Callable[..., object], message: str, arguments: tuple[object, ...], exc_info: _ExcInfo) -> None:
         if isinstance(exc_info, HttpProcessingError):
-            log.info("api.request.malformed", error=type(exc_info).__name__)
+            _MALFORMED.set(type(exc_info).__name__)
+        elif isinstance(exc_info, web.RequestPayloadError):  # what is left of a body was broken; its request is told
+            log.debug("api.connection", note="a body that nobody read was broken")
         else:
             say("api.connection", note=message % arguments, exc_info=exc_info)
 
