@@ -1,5 +1,6 @@
 """What Prometheus gets: who may read it, which names, and figures that are true."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -60,6 +61,21 @@ async def test_only_admins_and_the_bearer_of_the_token_read_metrics(tmp_path):
         ]:  # fmt: skip
             reply = await nobody.call("GET", "/metrics", headers={"Authorization": header})
             assert reply.status == status, header
+
+
+@pytest.mark.parametrize("bearer", [b"\xff\xfe", b"\xed\xa0\x80", TOKEN.encode() + b"\xff"])
+async def test_a_bearer_that_is_no_text_is_wrong_and_no_fault_of_the_gateway(tmp_path, bearer):
+    async with GatewayUnderTest(tmp_path, metrics_token=TOKEN) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.given.http_port)
+        head = (
+            f"GET {gateway.given.app_prefix}/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer "
+        )
+        writer.write(head.encode() + bearer + b"\r\n\r\n")
+        async with asyncio.timeout(20):
+            answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 401 ")
 
 
 async def test_without_a_metrics_token_no_bearer_is_let_in(tmp_path):

@@ -124,7 +124,8 @@ class Scrape:
 async def _check(request: web.Request, token: SecretStr, identify: Identify) -> None:
     scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     expected = token.get_secret_value()
-    if expected and scheme.lower() == "bearer" and compare_digest(given.strip().encode(), expected.encode()):
+    sent = given.strip().encode("utf-8", "surrogateescape")  # the bytes as they came, whatever they are
+    if expected and scheme.lower() == "bearer" and compare_digest(sent, expected.encode()):
         return
     agent = await identify(request)
     if agent.uuid is None:
