@@ -6,7 +6,15 @@ Nothing here asks the name service.
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-__all__ = ["ANY_ORIGIN", "Network", "check_domain", "check_host", "read_networks", "read_origins"]
+__all__ = [
+    "ANY_ORIGIN",
+    "Network",
+    "check_database_address",
+    "check_domain",
+    "check_host",
+    "read_networks",
+    "read_origins",
+]
 
 Network = IPv4Network | IPv6Network
 
@@ -57,6 +65,21 @@ def check_host(value: str) -> str:
             "and the port stands in PU_MQTT_PORT"
         )
     return value
+
+
+def check_database_address(value: str) -> None:
+    """Refuse an address of PostgreSQL that would be read otherwise than it is meant; no word of it is repeated.
+
+    Raises:
+        ValueError: an `@` or a colon of the password is not escaped, or the port is no number.
+    """
+    rest = value.partition("://")[2]
+    if rest.count("@") > 1:
+        raise ValueError("write @ as %40 in the name and the password; only the one before the host stays as it is")
+    host = re.split("[/?]", rest.rpartition("@")[2], maxsplit=1)[0]
+    port = re.sub(r"^\[[^\]]*\]", "", host).partition(":")[2]
+    if port and not (port.isascii() and port.isdecimal()):
+        raise ValueError("what stands between the host and the / must be a port, like 127.0.0.1:5432; one host alone")
 
 
 def _parts(text: str) -> list[str]:

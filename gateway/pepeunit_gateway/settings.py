@@ -16,7 +16,14 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pepeunit_gateway.errors import SettingsError
-from pepeunit_gateway.hosts import Network, check_domain, check_host, read_networks, read_origins
+from pepeunit_gateway.hosts import (
+    Network,
+    check_database_address,
+    check_domain,
+    check_host,
+    read_networks,
+    read_origins,
+)
 
 __all__ = ["Settings", "read_settings", "unknown_variables"]
 
@@ -165,7 +172,10 @@ class Settings(BaseSettings):
     @classmethod
     def _known_database(cls, value: SecretStr) -> SecretStr:
         scheme, _, rest = value.get_secret_value().partition("://")
-        if not scheme or scheme.partition("+")[0] in ("postgresql", "postgres"):
+        if not scheme:
+            return value
+        if scheme.partition("+")[0] in ("postgresql", "postgres"):
+            check_database_address(value.get_secret_value())
             return value
         if scheme.partition("+")[0] != "sqlite":
             raise ValueError("must begin with postgresql:// or sqlite://; unset it to use the file in PU_DATA_DIR")

@@ -48,6 +48,33 @@ def test_a_part_that_does_not_exist_yet_stops_the_start_and_says_what_to_do(tmp_
     assert SECRET not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("pepeunit:seCr@etPart@127.0.0.1:1/x", "write @ as %40"),
+        ("pepeunit:seCr@et/Part@127.0.0.1:1/x", "write @ as %40"),
+        ("pepeunit:seCr?etPart@seCr@127.0.0.1/x", "write @ as %40"),
+        ("pepeunit:p@seCr:etPart/x", "must be a port"),
+        ("pepeunit:p@one:1,two:2/x", "must be a port"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
+def test_a_password_with_a_bare_at_sign_is_explained_and_no_part_of_it_shown(tmp_path, scheme, address, said):
+    with pytest.raises(SettingsError, match=f"PU_SQLALCHEMY_DATABASE_URL: .*{said}") as caught:
+        read_settings({"PU_SQLALCHEMY_DATABASE_URL": f"{scheme}://{address}"}, tmp_path)
+    assert "seCr" not in caught.value.message
+    assert "etPart" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "address", ["/x?host=/run/postgresql", "u@[::1]:5432/x", "u:a%40b@h/x", "u:a/b@h:1/x", "u@h/x?sslmode=require", "h"]
+)
+def test_addresses_of_postgresql_that_are_meant_as_they_are_read_pass(tmp_path, address):
+    given = f"postgresql://{address}"
+    settings = read_settings({"PU_SQLALCHEMY_DATABASE_URL": given}, tmp_path)
+    assert settings.sqlalchemy_database_url.get_secret_value() == given
+
+
 def test_variables_without_effect_are_listed(tmp_path):
     """W38: PU_MIN_TOPIC_UPDATE_TIME was accepted and read by nothing."""
     (tmp_path / ".env").write_text("PU_TELEGRAM_TOKEN=x\n")
