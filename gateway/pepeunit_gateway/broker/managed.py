@@ -135,7 +135,9 @@ def _raise_file_limit(max_clients: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit, devices = file_limit(hard, max_clients)
     if devices < max_clients:
-        tell = log.warning if devices < _FEW_DEVICES else log.info
+        tell = log.debug
+        if devices < max_clients // 2:
+            tell = log.warning if devices < _FEW_DEVICES else log.info
         tell("broker.files.limited", limit=limit, devices=devices, note="raise it with ulimit -n or LimitNOFILE=")
     if soft != resource.RLIM_INFINITY and soft < limit:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

@@ -38,11 +38,12 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], [(e["log_level"], e["device
     ("hard", "clients", "told"),
     [
         (3500, 1000, "3024 []"),
+        (3500, 2000, "3500 [('debug', 1238)]"),
         (3500, 10_000, "3500 [('info', 1238)]"),
         (2024, 10_000, "2024 [('warning', 500)]"),
     ],
 )
-def test_only_a_machine_with_room_for_few_devices_is_warned_about(hard, clients, told):
+def test_a_limit_is_told_by_how_much_it_takes_and_few_devices_are_a_warning(hard, clients, told):
     code = _RAISE.format(hard=hard, clients=clients)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == told
