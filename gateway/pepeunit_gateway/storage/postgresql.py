@@ -14,10 +14,12 @@ from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.storage.outages import DatabaseAwayError
 from pepeunit_gateway.storage.search import COLLATION
 
-__all__ = ["check_server", "connector", "dump_environment", "shown", "watch_connections"]
+__all__ = ["check_server", "connector", "dump_environment", "shown", "unreachable", "watch_connections"]
 
 _CONNECT_TIMEOUT = 10.0
 _OLDEST = 13
+_NO_DATABASE = "3D000"
+_NO_LOGIN = "28"
 _ABILITIES = text(
     "SELECT current_setting('server_version_num')::int AS version, current_setting('server_encoding') AS encoding, "
     "EXISTS (SELECT FROM pg_collation WHERE collname = :collation) AS has_collation"
@@ -107,6 +109,26 @@ def watch_connections(engine: Engine) -> None:
         cause: Any = error.__cause__
         if cause is not None and getattr(cause, "detail", None):
             cause.detail = None  # it repeats the row that was refused, password hashes among its values
+
+
+def unreachable(url: URL, error: DatabaseAwayError) -> str:
+    """Return what a person is told who starts a gateway on a server to which no connection can be opened."""
+    state = str(getattr(error.__cause__, "sqlstate", None) or "")
+    name = shown(url)
+    if state == _NO_DATABASE:
+        return (
+            f"PostgreSQL answers, but has no database for {name}: {error.__cause__}. Create it, see "
+            "docs/postgresql.md, or correct PU_SQLALCHEMY_DATABASE_URL; then start again."
+        )
+    if state.startswith(_NO_LOGIN):
+        return (
+            f"PostgreSQL answers, but does not let the gateway in at {name}: {error.__cause__}. Correct user and "
+            "password in PU_SQLALCHEMY_DATABASE_URL, or make the user, see docs/postgresql.md; then start again."
+        )
+    return (
+        f"The database {name} does not answer: {error}. Start PostgreSQL, or correct PU_SQLALCHEMY_DATABASE_URL, then "
+        "start again."
+    )
 
 
 async def check_server(connection: AsyncConnection) -> None:

@@ -20,7 +20,7 @@ from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.dump import dump
 from pepeunit_gateway.storage.engines import migration_engine
 from pepeunit_gateway.storage.outages import DatabaseAwayError, is_busy
-from pepeunit_gateway.storage.postgresql import check_server, shown
+from pepeunit_gateway.storage.postgresql import check_server, shown, unreachable
 
 __all__ = ["SCHEMA_REVISION", "upgrade"]
 
@@ -129,10 +129,7 @@ async def upgrade(database: Database, folder: Path) -> None:
         if await _look(database) != SCHEMA_REVISION:
             await _upgrade(database, folder)
     except DatabaseAwayError as error:
-        raise StartError(
-            f"The database {_name(database)} does not answer: {error}. Start PostgreSQL, or correct "
-            "PU_SQLALCHEMY_DATABASE_URL, then start again."
-        ) from error
+        raise StartError(unreachable(database.url, error)) from error
     except DBAPIError as error:
         advice = "; others hold it, perhaps another upgrade: start again when that is done" if is_busy(error) else ""
         raise StartError(

@@ -54,12 +54,20 @@ async def test_a_server_that_is_absent_is_named_without_the_password(tmp_path):
 async def test_a_wrong_password_is_said_without_it(tmp_path):
     server = session_databases.server
     url = server.url("postgres").set(password=PASSWORD)
-    assert "password authentication failed" in await refusal(url, tmp_path)
+    said = await refusal(url, tmp_path)
+    assert "password authentication failed" in said
+    assert "Correct user and password in PU_SQLALCHEMY_DATABASE_URL" in said
+    assert "docs/postgresql.md" in said
+    assert "Start PostgreSQL" not in said
+    assert "Error" not in said
 
 
 async def test_a_database_that_does_not_exist_is_said(tmp_path):
     url = session_databases.server.url("nowhere")
-    assert 'database "nowhere" does not exist' in await refusal(url, tmp_path)
+    said = await refusal(url, tmp_path)
+    assert 'database "nowhere" does not exist' in said
+    assert "Create it, see docs/postgresql.md" in said
+    assert "Start PostgreSQL" not in said
 
 
 async def test_a_database_that_cannot_keep_every_text_is_refused(tmp_path):
