@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from structlog.testing import capture_logs
@@ -23,6 +24,8 @@ from tests.support.postgres import PostgresServer
 from tests.support.telemetry import add_node, add_unit, config, rows_of
 
 LIMIT = 60
+NOT_READY = "503: 2: Service Unavailable: the database does not answer"
+AWAY = f"{NOT_READY}; try again in 5 seconds"
 WINDOW = config(policy={"policy_type": "TimeWindow", "time_window_size": 3600}).model_dump_json()
 
 
@@ -62,7 +65,9 @@ async def test_a_server_that_is_killed_is_503_and_its_return_is_noticed_at_once(
             )
             assert {reply.status for reply in replies} == {503}
             assert all(reply.headers["Retry-After"] == "5" for reply in replies)
-            assert all("database" in reply.detail for reply in replies)
+            assert {reply.detail for reply in replies} == {AWAY}
+            async with ClientSession() as session, session.get(f"{gateway.origin}/readyz") as probe:
+                assert (probe.status, await probe.json()) == (503, {"detail": NOT_READY})
             server.start()
             assert await _recovered(gateway) == 0
         assert (await alice.patch(f"/users/{alice.uuid}", {"login": "alicia"})).status == 200

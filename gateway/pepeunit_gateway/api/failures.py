@@ -4,7 +4,7 @@
     RequestError            the same form for what HTTP itself refuses: 404, 405, 408, 413, ...
     pydantic                422, detail is a list of {type, loc, msg}; inputs are never repeated, they may be secrets
     broken JSON             422 with code 9
-    a busy database         503: others held it for as long as we wait; one line in the log
+    a busy database         503: others held it for as long as we wait, or it does not answer; one line in the log
     anything else           logged once with the request's id, 500 with that id
 
 429 and 503 carry Retry-After, 401 WWW-Authenticate.
@@ -26,7 +26,7 @@ from pepeunit_gateway.api.models import PAGING_ERROR
 from pepeunit_gateway.api.observing import route_of
 from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, TooManyRequestsError
 from pepeunit_gateway.registry.audit import Origin, coming_from
-from pepeunit_gateway.storage.outages import is_busy
+from pepeunit_gateway.storage.outages import is_away, is_busy
 
 __all__ = [
     "InvalidInputError",
@@ -123,9 +123,10 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     return _answer(error.status, RequestError(error.status, message).detail, headers)
 
 
-def busy_error() -> RequestError:
-    """Return what a request is answered that could not get the database."""
-    return RequestError(503, f"the database is busy; try again in {_BUSY_RETRY} seconds")
+def busy_error(*, away: bool = False) -> RequestError:
+    """Return what a request is answered that could not get the database, because of others or because it is away."""
+    state = "does not answer" if away else "is busy"
+    return RequestError(503, f"the database {state}; try again in {_BUSY_RETRY} seconds")
 
 
 def fault_detail(request_id: str) -> str:
@@ -134,8 +135,10 @@ def fault_detail(request_id: str) -> str:
 
 
 def _busy(request: web.Request, error: SQLAlchemyError) -> web.Response:
-    log.warning("api.database.busy", method=request.method, route=route_of(request), error=type(error).__name__)
-    refusal = busy_error()
+    away = is_away(error)
+    event = "api.database.away" if away else "api.database.busy"
+    log.warning(event, method=request.method, route=route_of(request), error=type(error).__name__)
+    refusal = busy_error(away=away)
     return _answer(refusal.status, refusal.detail, {"Retry-After": str(_BUSY_RETRY)})
 
 

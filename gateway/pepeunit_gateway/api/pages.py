@@ -19,12 +19,14 @@ from typing import Any
 import structlog
 from aiohttp import web
 from pydantic_core import to_json
+from sqlalchemy.exc import SQLAlchemyError
 
 from pepeunit_gateway.api.failures import RequestError
 from pepeunit_gateway.api.openapi import build_document
 from pepeunit_gateway.api.routing import Endpoint
 from pepeunit_gateway.errors import PepeunitError, StartError
 from pepeunit_gateway.settings import Settings
+from pepeunit_gateway.storage.outages import is_away, is_busy
 
 __all__ = ["Readiness", "add_pages"]
 
@@ -32,6 +34,10 @@ Readiness = Callable[[], Awaitable[Mapping[str, str] | None]]
 """Returns when every part is ready, with the state of parts that may be away; raises otherwise."""
 
 _READINESS_TIMEOUT = 3.0
+_DESCRIPTION = (
+    "A self-hosted platform for fleets of small devices: their programs from git, the links between them, and what "
+    "they measure."
+)
 _ASSETS = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
@@ -91,7 +97,7 @@ def _about() -> dict[str, str]:
     return {
         "name": "pepeunit",
         "version": found["Version"],
-        "description": found["Summary"],
+        "description": _DESCRIPTION,
         "license": found["License-Expression"],
         "authors": found["Author"],
     }
@@ -161,8 +167,11 @@ async def _check(readiness: Readiness) -> str | Mapping[str, str]:
         return f"the check took more than {_READINESS_TIMEOUT:g} s"
     except PepeunitError as error:
         return error.message
-    except Exception as error:  # noqa: BLE001 - a probe reports whatever is wrong, by its name only
-        return type(error).__name__
+    except Exception as error:  # noqa: BLE001 - a probe reports whatever is wrong; the log has its name
+        log.warning("api.readiness.error", error=type(error).__name__)
+        if isinstance(error, SQLAlchemyError) and is_busy(error):
+            return f"the database {'does not answer' if is_away(error) else 'is busy'}"
+        return "a part of the gateway fails; the log of the gateway tells which"
 
 
 def add_pages(app: web.Application, settings: Settings, endpoints: tuple[Endpoint, ...], readiness: Readiness) -> None:

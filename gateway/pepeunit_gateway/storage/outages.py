@@ -5,13 +5,19 @@ import sqlite3
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-__all__ = ["DatabaseAwayError", "blames_values", "driver_failure", "is_busy"]
+__all__ = ["DatabaseAwayError", "blames_values", "driver_failure", "is_away", "is_busy"]
 
 _PASSING_CLASSES = ("08", "40", "53", "57", "58")
 """PostgreSQL's classes of what passes: connection, rollback, resources, intervention of the operator, system."""
 
+_AWAY_CLASSES = ("08", "57P")
+"""Of these: no connection, or the operator stops the server."""
+
 _PASSING = frozenset({"25006", "55P03", "55006", "25P03"})
 """Besides: a server that only reads for now, a lock not had in time, an object in use, a transaction left open."""
+
+_OUTDATED = "InvalidCachedStatementError"
+"""What the driver and SQLAlchemy call a statement that was prepared before a table was changed; then they forget it."""
 
 _CONSTRAINT_CLASS = "23"
 _VALUE_CLASSES = ("22", _CONSTRAINT_CLASS)
@@ -38,8 +44,19 @@ def is_busy(error: SQLAlchemyError) -> bool:
         # the low byte is the class; the rest tells kinds of it apart, e.g. SQLITE_BUSY_SNAPSHOT
         code = error.orig.sqlite_errorcode & 0xFF if isinstance(error.orig, sqlite3.OperationalError) else None
         return code == sqlite3.SQLITE_BUSY
+    if type(error.orig).__name__ == _OUTDATED:
+        return True
     state = _state(error)
     return state in _PASSING or state.startswith(_PASSING_CLASSES)
+
+
+def is_away(error: SQLAlchemyError) -> bool:
+    """Tell whether it is busy because the server cannot be reached, and not because of others who use it."""
+    if isinstance(error, DatabaseAwayError):
+        return True
+    if not isinstance(error, DBAPIError) or isinstance(error.orig, sqlite3.Error):
+        return False
+    return error.connection_invalidated or _state(error).startswith(_AWAY_CLASSES)
 
 
 def blames_values(error: SQLAlchemyError) -> bool:

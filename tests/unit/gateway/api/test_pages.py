@@ -4,10 +4,12 @@ import asyncio
 import re
 
 import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pepeunit_gateway.api import pages
 from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.settings import Settings
+from pepeunit_gateway.storage.outages import DatabaseAwayError
 from tests.support.served import served
 from tests.unit.gateway.api.sample import sample_app
 
@@ -75,6 +77,8 @@ async def test_the_card_tells_what_is_switched_on(client):
         "swagger", "graphql", "grafana", "telegram_bot", "feature_flags",
     }  # fmt: skip
     assert card["name"] == "pepeunit"
+    assert "fleets of small devices" in card["description"]
+    assert "SDK" not in card["description"], "it is about this gateway, not about the package it comes in"
     assert card["license"] == "Apache-2.0"
     assert card["swagger"] == "http://localhost/pepeunit/docs"
     assert card["feature_flags"] == {
@@ -96,7 +100,12 @@ async def test_health_and_readiness_answer_at_the_root(client):
     ("error", "detail"),
     [
         (StartError("the broker is down"), "503: 2: Service Unavailable: the broker is down"),
-        (RuntimeError("secret"), "503: 2: Service Unavailable: RuntimeError"),
+        (
+            RuntimeError("secret"),
+            "503: 2: Service Unavailable: a part of the gateway fails; the log of the gateway tells which",
+        ),
+        (DatabaseAwayError("secret"), "503: 2: Service Unavailable: the database does not answer"),
+        (PoolTimeoutError("secret"), "503: 2: Service Unavailable: the database is busy"),
     ],
 )
 async def test_a_part_that_is_not_ready_makes_503(error, detail):
