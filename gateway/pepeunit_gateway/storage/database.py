@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import QueuePool
 
 from pepeunit_gateway.storage.engines import POSTGRESQL, SINGLE, SQLITE, postgresql_engine, sqlite_engine
+from pepeunit_gateway.storage.outages import DatabaseAwayError
 from pepeunit_gateway.storage.queries import FixedQuery
 from pepeunit_gateway.storage.tables import act_counter
 
@@ -100,6 +101,9 @@ class Database:
                 if self.is_sqlite:
                     return list(await driver.execute_fetchall(statement, arguments))
                 return list(await driver.fetch(statement, *arguments))
+            except TimeoutError as error:  # of PostgreSQL alone; to ask again would take as long once more
+                await connection.invalidate(error)
+                raise DatabaseAwayError("TimeoutError while the server was asked") from error
             except self._driver_errors:
                 # once more on the long way: it knows a broken connection, and what its errors are called
                 rows: Sequence[Sequence[Any]] = (await connection.execute(query.statement, values)).all()

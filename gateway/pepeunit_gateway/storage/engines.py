@@ -41,7 +41,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
 )
 _POOL_TIMEOUT = 30.0
-_COMMAND_TIMEOUT = 60.0
+_READ_TIMEOUT = 30.0
+_WRITE_TIMEOUT = 60.0
 _IDLE_IN_TRANSACTION = 60_000  # ms
 _MIGRATION_LOCK_TIMEOUT = 600_000  # ms
 
@@ -116,7 +117,8 @@ def postgresql_engine(url: URL, *, pool_size: int, busy_timeout: float, read_onl
         "jit": "off",  # compiling a plan costs more than our short statements
         "timezone": "UTC",
     }
-    connect = connector(url, command_timeout=_COMMAND_TIMEOUT, server_settings=server)
+    timeout = _READ_TIMEOUT if read_only else _WRITE_TIMEOUT
+    connect = connector(url, command_timeout=timeout, server_settings=server)
     engine = _pooled(url.set(drivername="postgresql+asyncpg"), pool_size, async_creator=connect)
     watch_connections(engine.sync_engine)
     if read_only:
