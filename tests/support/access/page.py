@@ -30,7 +30,7 @@ and the tokens of units. An Admin grants nothing, changes nothing of others, and
 A cell reads **Public / Internal / Private**, or has one answer for all three. ✓ is the status in the second column; in
 a list ✓ means that the entity is there, and *no* that it is not. Other figures are the status of the refusal: **401**
 no token where one is needed, or one that has ended; **403** a token, and not allowed. *None there* is what Bot and a
-User get for a uuid that names nothing.
+User get for a uuid that names nothing. [visibility.md](visibility.md) tells the levels, and what a permission opens.
 
 A named token of a User (`/tokens`) reaches what its owner reaches, less what its scope leaves out: *Read* changes
 nothing and gets no secrets (`env.json`, archives, stored git credentials), and no named token manages users, passwords

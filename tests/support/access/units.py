@@ -12,7 +12,7 @@ POST   /units                             201  1   ++3 +   +   1   ++3 3   3   3
 POST   /units/batch                       201  1   ++3 +   +   1   ++3 3   3   3   3    14   a
 GET    /units/{uuid}                      200  +11 ++3 +   +   1   +   +   ++3 +   3    44
 GET    /units                             list +-- ++- +   +   1   +   +   ++- +   3    .
-GET    /units                @with-nodes  list +-- ++- +   +   1   +   +   ++- +   3    .
+GET    /units                @with-nodes  list +-- ++- +   +   1   +   +   ++- +   3    .    b
 PATCH  /units/{uuid}                      200  1   3   +   3   1   3   3   3   3   3    14
 DELETE /units/{uuid}                      204  1   3   +   3   1   +   3   3   3   3    14
 POST   /units/reissue_token/{uuid}        200  1   3   +   3   1   3   3   3   3   3    14
@@ -59,6 +59,8 @@ of; of all else those of the unit.""",
     },
     destroys=frozenset({"DELETE /units/{uuid}", "POST /units/reissue_token/{uuid}", "POST /units/revoke_token/{uuid}"}),
     notes={
-        "a": "A unit's archive holds the program, so an Admin, who only reads, makes none of another's Private Repo."
+        "a": "A unit's archive holds the program, so an Admin, who only reads, makes none of another's Private Repo.",
+        "b": "`is_include_output_unit_nodes` leaves out units without a visible node. *Permitted* is who has two permissions, "
+        "on the unit and on a node of it.",
     },
 )
