@@ -60,7 +60,7 @@ of; of all else those of the unit.""",
     destroys=frozenset({"DELETE /units/{uuid}", "POST /units/reissue_token/{uuid}", "POST /units/revoke_token/{uuid}"}),
     notes={
         "a": "A unit's archive holds the program, so an Admin, who only reads, makes none of another's Private Repo.",
-        "b": "`is_include_output_unit_nodes` leaves out units without a visible node. *Permitted* is who has two permissions, "
-        "on the unit and on a node of it.",
+        "b": "`is_include_output_unit_nodes` leaves out units without a visible node. *Permitted* is who has two "
+        "permissions, on the unit and on a node of it.",
     },
 )
