@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.port import BusAwayError
 from pepeunit_gateway.bus.redis import RedisBus
+from pepeunit_gateway.bus.redis_link import RedisLink
 from pepeunit_gateway.bus.subscription import News, Source
 from pepeunit_gateway.errors import SettingsError
 from tests.support.certificates import Authority
@@ -279,6 +280,46 @@ async def test_a_full_redis_refuses_and_nobody_notices_but_the_log(empty_server)
             empty_server.command("CONFIG SET maxmemory 0")
             await seen(reader, {a})
         assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["bus.refused"]
+
+
+@pytest.mark.parametrize(
+    ("serves_reads", "command"),
+    [
+        ("yes", ("SET", "key", "value")),
+        ("yes", ("EVAL", "return redis.call('SET', KEYS[1], 1)", 1, "key")),
+        ("no", ("GET", "key")),
+    ],
+    ids=["READONLY", "READONLY in a script", "MASTERDOWN"],
+)
+async def test_an_answer_that_it_cannot_serve_for_now_means_that_redis_is_away(empty_server, serves_reads, command):
+    link = RedisLink(empty_server.url)
+    try:
+        await link.probe("PING")
+        link.found()
+        empty_server.command(f"CONFIG SET replica-serve-stale-data {serves_reads}")
+        empty_server.command(f"REPLICAOF 127.0.0.1 {free_port()}")
+        with pytest.raises(BusAwayError):
+            await link.call(*command)
+        assert not link.up.is_set()
+    finally:
+        await link.close()
+
+
+async def test_a_redis_that_became_a_replica_is_away_until_it_takes_writes_again(empty_server):
+    async with running(empty_server.url, empty_server.url) as (one, two):
+        reader, a = two.subscribe(Change.ACCESS), uuid4()
+        with capture_logs() as logs:
+            empty_server.command(f"REPLICAOF 127.0.0.1 {free_port()}")
+            async with asyncio.timeout(20):
+                while one.connected or two.connected:
+                    await asyncio.gather(one.forget("key"), two.forget("key"))
+            one.publish(Change.ACCESS, [a])
+            assert await one.recall("key") is None
+            empty_server.command("REPLICAOF NO ONE")
+            await seen(reader, {a})
+            await back(one)
+            assert (await one.increment("key", TTL)).count == 1
+        assert {line["event"] for line in logs if line["log_level"] == "warning"} == {"bus.away"}
 
 
 async def test_the_password_of_the_url_is_in_no_log_and_no_error(tmp_path):

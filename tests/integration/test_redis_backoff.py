@@ -35,13 +35,16 @@ class NoJitter(Random):
         return max(a, b)
 
 
-@pytest.fixture(params=["away", "unreadable"])
+@pytest.fixture(params=["away", "unreadable", "read only"])
 def url(request, tmp_path):
     if request.param == "away":
         yield f"redis://127.0.0.1:{free_port()}/0"
         return
     with RedisServer(tmp_path / "redis") as server:
-        server.command("SET pepeunit:changes text")  # every read of the stream is answered with an error
+        if request.param == "unreadable":
+            server.command("SET pepeunit:changes text")  # every read of the stream is answered with an error
+        else:
+            server.command(f"REPLICAOF 127.0.0.1 {free_port()}")
         yield server.url
 
 

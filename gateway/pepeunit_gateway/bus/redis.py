@@ -197,6 +197,7 @@ class RedisBus:
     # --- the two tasks ---
 
     async def _connect(self) -> None:
+        await self._link.check()
         await self._position.take()
         await self._debts.pay(self._link)
         self._link.found()

@@ -12,7 +12,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import MasterDownError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pepeunit_gateway.bus.port import BusAwayError
@@ -26,7 +26,11 @@ _CALL_LIMIT = 1.0
 _BLOCK_MARGIN = 2.0
 _CONNECTIONS = 8
 _COMPLAINT_INTERVAL = 60.0
-_GONE = (RedisConnectionError, RedisTimeoutError, OSError, TimeoutError)
+_NO_KEY = "pepeunit:nothing"
+_GONE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, MasterDownError, OSError, TimeoutError)
+"""What it says when it is away: nothing at all, that it still loads its data, or that another is the master now."""
+
+_READ_ONLY_IN_SCRIPT = "READONLY"  # of Redis 5 and 6; newer ones answer as to any other command
 
 
 class RedisLink:
@@ -64,9 +68,12 @@ class RedisLink:
             return await self.probe(*command)
         except _GONE as error:
             self.lost(error)
-            raise BusAwayError("Redis does not answer") from None
-        except RedisError as error:  # it answered, but would not: full, read only, a key of another type
-            self._complain(error)
+            raise BusAwayError("Redis is away") from None
+        except RedisError as error:  # it answered, but would not: full, a key of another type
+            if _READ_ONLY_IN_SCRIPT in str(error):
+                self.lost(error)
+            else:
+                self._complain(error)
             raise BusAwayError("Redis refused") from None
 
     async def probe(self, *command: Any) -> Any:
@@ -77,6 +84,14 @@ class RedisLink:
         """
         async with asyncio.timeout(_CALL_LIMIT):
             return await self._calls.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def check(self) -> None:
+        """See whether it takes what it is told: a replica answers too, but only to readers.
+
+        Raises:
+            RedisError, OSError, TimeoutError: as they come.
+        """
+        await self.probe("UNLINK", _NO_KEY)
 
     async def wait(self, seconds: float, *command: Any) -> Any:
         """Run a command that itself blocks for up to `seconds`.
