@@ -62,7 +62,7 @@ async def create_unit_node_edge(registry: Registry, agent: Agent, body: NewEdge)
 
 @routes.get("/edges", token=Token.OPTIONAL)
 async def get_unit_node_edges(registry: Registry, agent: Agent, query: EdgeQuery) -> EdgeList:
-    """List the edges of which you may see at least one end."""
+    """List the edges of which you may see both ends, those that you made, and those of nodes that you created."""
     page = await registry.edges.page(agent, query.unit_node_uuid, query.paging)
     return EdgeList(count=page.count, unit_node_edges=[EdgeRead.model_validate(edge) for edge in page.items])
 

@@ -73,7 +73,7 @@ class UnitNodeQuery(PageQuery):
     search_string: str | None = Field(None, description="every word must occur in the topic's name")
     type: list[UnitNodeType] = Field(default_factory=list)
     visibility_level: list[VisibilityLevel] = Field(default_factory=list)
-    output_uuid: UUID | None = Field(None, description="only the Inputs that this Output feeds")
+    output_uuid: UUID | None = Field(None, description="only the Inputs that this Output feeds, if you may see it")
     order_by_create_date: OrderBy = OrderBy.DESC
 
 

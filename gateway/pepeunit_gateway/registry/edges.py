@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select
 
-from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.agents import Agent, AgentType
 from pepeunit_gateway.access.nodes import require_edge_remover, require_linker
 from pepeunit_gateway.access.rules import require_user
 from pepeunit_gateway.bus.changes import Change
@@ -18,7 +18,7 @@ from pepeunit_gateway.registry.listing import Paging, fetch_page
 from pepeunit_gateway.registry.nodes import load_node
 from pepeunit_gateway.registry.outbox import queue_commands
 from pepeunit_gateway.registry.targets import load_unit, read_examples
-from pepeunit_gateway.registry.visibility import check_sight, is_permitted, permission_names, visible
+from pepeunit_gateway.registry.visibility import check_sight, is_permitted, permission_names, some_node, visible
 from pepeunit_gateway.storage.tables import units_nodes, units_nodes_edges
 from pepeunit_gateway.topics import BackendTopicCommand
 
@@ -61,16 +61,9 @@ class Edges:
         return Edge(uuid, output_uuid, input_uuid, user)
 
     async def page(self, agent: Agent, node_uuid: UUID | None, paging: Paging) -> Page[Edge]:
-        """Return edges of which the caller sees at least one end, of one node if `node_uuid` is given."""
+        """Return edges of which the caller sees both ends, or which are theirs, of one node if `node_uuid` is given."""
         edge = units_nodes_edges
-        query = select(edge).where(
-            exists(
-                select(units_nodes.c.uuid).where(
-                    or_(units_nodes.c.uuid == edge.c.node_output_uuid, units_nodes.c.uuid == edge.c.node_input_uuid),
-                    visible(agent, units_nodes, None),
-                )
-            )
-        )
+        query = select(edge).where(_listed(agent))
         if node_uuid:
             query = query.where(or_(edge.c.node_output_uuid == node_uuid, edge.c.node_input_uuid == node_uuid))
         async with self._context.database.read() as connection:
@@ -123,6 +116,21 @@ class Edges:
             domain = self._context.settings.domain
             await queue_commands(act, domain, [target.unit_uuid], BackendTopicCommand.SCHEMA_UPDATE)
         act.announce(Change.ACCESS, {output.unit_uuid, target.unit_uuid})
+
+
+def _listed(agent: Agent) -> ColumnElement[bool]:
+    """Tell in SQL whether an edge is listed: it tells the uuids of both its nodes.
+
+    To who sees both, which a Unit does that owns either; to who made it, and to the creator of either node.
+    """
+    edge = units_nodes_edges
+    ends = (edge.c.node_output_uuid, edge.c.node_input_uuid)
+    seen = visible(agent, units_nodes, None)
+    both = and_(*(some_node(end, seen) for end in ends))
+    if agent.type is not AgentType.USER:
+        return both
+    mine = units_nodes.c.creator_uuid == agent.uuid
+    return or_(both, edge.c.creator_uuid == agent.uuid, *(some_node(end, mine) for end in ends))
 
 
 def _check_types(output: Row[Any], target: Row[Any]) -> None:

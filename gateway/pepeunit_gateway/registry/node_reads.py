@@ -11,7 +11,7 @@ from pepeunit_gateway.registry.entities import UnitNode, UnitNodeType
 from pepeunit_gateway.registry.json_reads import JsonReads, Listing
 from pepeunit_gateway.registry.json_rows import json_row
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, ordered, search
-from pepeunit_gateway.registry.visibility import visible
+from pepeunit_gateway.registry.visibility import some_node, visible
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.tables import units_nodes, units_nodes_edges
 
@@ -22,7 +22,7 @@ _MEMBERS = tuple(field.name for field in fields(UnitNode))
 
 @dataclass(frozen=True, slots=True)
 class NodeFilter:
-    """Absent means "all"; `output_uuid` asks for the Inputs that this Output feeds."""
+    """Absent means "all"; `output_uuid` asks for the Inputs that this Output feeds, if the caller sees it."""
 
     uuids: Sequence[UUID] = ()
     unit_uuid: UUID | None = None
@@ -72,10 +72,11 @@ class NodeReads:
 
 def _listing(agent: Agent, wanted: NodeFilter) -> Listing:
     order = [ordered(units_nodes.c.create_datetime, wanted.order_by_create_date), units_nodes.c.uuid]
-    return Listing([*_conditions(wanted), visible(agent, units_nodes, wanted.visibility_level)], order)
+    conditions = _conditions(wanted, visible(agent, units_nodes, None))
+    return Listing([*conditions, visible(agent, units_nodes, wanted.visibility_level)], order)
 
 
-def _conditions(wanted: NodeFilter) -> list[ColumnElement[bool]]:
+def _conditions(wanted: NodeFilter, seen: ColumnElement[bool]) -> list[ColumnElement[bool]]:
     conditions = search(wanted.search_string, units_nodes.c.topic_name)
     if wanted.uuids:
         conditions.append(units_nodes.c.uuid.in_(list(wanted.uuids)))
@@ -86,5 +87,5 @@ def _conditions(wanted: NodeFilter) -> list[ColumnElement[bool]]:
     if wanted.output_uuid is not None:
         edge = units_nodes_edges
         fed = select(edge.c.node_input_uuid).where(edge.c.node_output_uuid == wanted.output_uuid)
-        conditions.append(units_nodes.c.uuid.in_(fed))
+        conditions += [units_nodes.c.uuid.in_(fed), some_node(wanted.output_uuid, seen)]
     return conditions

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, exists, select
 from pepeunit_gateway.access.agents import VisibilityLevel
 from pepeunit_gateway.registry.entities import UnitNodeType
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, ordered, search
+from pepeunit_gateway.registry.visibility import some_node
 from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
 
 __all__ = ["UnitFilter", "nodes_of_unit", "unit_conditions", "unit_order"]
@@ -39,11 +40,12 @@ class UnitFilter:
     paging: Paging = FIRST_PAGE
 
 
-def _node_conditions(wanted: UnitFilter) -> list[Any]:
+def _node_conditions(wanted: UnitFilter, seen: ColumnElement[bool]) -> list[Any]:
     if wanted.unit_node_input_uuid is not None:
         edge = units_nodes_edges
         linked = select(edge.c.node_output_uuid).where(edge.c.node_input_uuid == wanted.unit_node_input_uuid)
-        return [units_nodes.c.type == UnitNodeType.OUTPUT.value, units_nodes.c.uuid.in_(linked)]
+        asked = some_node(wanted.unit_node_input_uuid, seen)  # or its links would tell that it is there
+        return [units_nodes.c.type == UnitNodeType.OUTPUT.value, units_nodes.c.uuid.in_(linked), asked]
     conditions: list[Any] = []
     if wanted.unit_node_type:
         conditions.append(units_nodes.c.type.in_([kind.value for kind in wanted.unit_node_type]))
@@ -70,7 +72,7 @@ def unit_conditions(wanted: UnitFilter, seen: ColumnElement[bool]) -> list[Colum
         conditions.append(units.c.is_auto_update_from_repo_unit == wanted.is_auto_update_from_repo_unit)
     if wanted.is_include_output_unit_nodes:
         own = units_nodes.c.unit_uuid == units.c.uuid
-        conditions.append(exists(select(units_nodes.c.uuid).where(own, seen, *_node_conditions(wanted))))
+        conditions.append(exists(select(units_nodes.c.uuid).where(own, seen, *_node_conditions(wanted, seen))))
     return conditions
 
 
@@ -88,7 +90,7 @@ def nodes_of_unit(query: Select[Any], wanted: UnitFilter, seen: ColumnElement[bo
     """Narrow and order `query`, which reads nodes, to those of the unit of the query around it."""
     own = units_nodes.c.unit_uuid == units.c.uuid
     return (
-        query.where(own, seen, *_node_conditions(wanted))
+        query.where(own, seen, *_node_conditions(wanted, seen))
         .order_by(units_nodes.c.type.desc(), units_nodes.c.topic_name, units_nodes.c.uuid)
         .correlate(units)
     )

@@ -22,6 +22,7 @@ __all__ = [
     "is_permitted",
     "linked_to_unit",
     "permission_names",
+    "some_node",
     "visible",
 ]
 
@@ -44,6 +45,12 @@ def linked_to_unit(node_uuid: ColumnElement[Any], unit_uuid: UUID) -> ColumnElem
         (edge.c.node_input_uuid == node_uuid) & (edge.c.node_output_uuid == own.c.uuid),
     )
     return exists(select(edge.c.uuid).select_from(edge.join(own, joined)).where(own.c.unit_uuid == unit_uuid))
+
+
+def some_node(uuid: Any, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Tell in SQL whether the node of that uuid is there and meets a condition, also inside a query of other nodes."""
+    query = select(units_nodes.c.uuid).where(units_nodes.c.uuid == uuid, condition)
+    return exists(query.correlate_except(units_nodes))
 
 
 def permission_names(agent: Agent, table: Table) -> ColumnElement[bool]:

@@ -34,7 +34,8 @@ EDGES = Entity(
     destroys=frozenset({"DELETE /unit_nodes/edges/{uuid}"}),
     notes={
         "a": "The node at the other end is the caller's own.",
-        "b": "An edge is listed for everybody who sees one of its nodes.",
+        "b": "Both nodes have the level. An edge is listed for who sees both of its nodes, for who made it, for the"
+        " creator of either node, for an Admin, and for a Unit that owns either node.",
         "c": "Who made it, the creator of either node, and an Admin. An edge outlives the permission it was made by.",
     },
 )
