@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from functools import partial
+from operator import eq
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pepeunit_gateway.api.prometheus import CachedCount
 from tests.support.gateway import GatewayUnderTest
+from tests.support.polling import until
+from tests.support.ports import free_port
+from tests.support.redis import RedisServer
 from tests.support.rest_world import MISSING
 
 BOTH_DATABASES = True
@@ -109,6 +114,30 @@ async def test_routes_are_templates_and_paths_that_do_not_exist_share_one_label(
     assert counts["none", "PUT", "4xx"] == 5
     assert counts["/pepeunit/api/v1/units/{uuid}", "GET", "4xx"] == 5
     assert not any(MISSING[:-1] in handler or "secret" in handler for handler, _, _ in counts)
+
+
+async def test_whether_redis_answers_is_said_as_it_is(tmp_path):
+    """A Redis that is away fails nothing; /readyz and the figure tell of it, and of its return."""
+    server, port = RedisServer(tmp_path / "redis"), free_port()
+
+    async def said(gateway):
+        nobody = _root(gateway.nobody)
+        ready = await type(nobody)(nobody._session, nobody._base.removesuffix("/pepeunit"), "").call("GET", "/readyz")
+        (sample,) = (await _families(_root(await gateway.admin())))["pepeunit_bus_up"].samples
+        return ready.status, ready.body, sample.value
+
+    async with GatewayUnderTest(tmp_path / "alone") as gateway:
+        assert await said(gateway) == (200, {"status": "ready"}, 1)
+    async with GatewayUnderTest(tmp_path / "dead", redis_url=f"redis://127.0.0.1:{port}/0") as gateway:
+        assert await said(gateway) == (200, {"status": "ready", "redis": "away"}, 0)
+    with server:
+        async with GatewayUnderTest(tmp_path / "joined", redis_url=server.url) as gateway:
+            connected = (200, {"status": "ready", "redis": "connected"}, 1)
+            assert await said(gateway) == connected
+            server.kill()
+            await until(partial(said, gateway), partial(eq, (200, {"status": "ready", "redis": "away"}, 0)))
+            server.start()
+            await until(partial(said, gateway), partial(eq, connected))
 
 
 async def test_two_gateways_in_one_process_count_apart(tmp_path):
