@@ -151,8 +151,11 @@ async def test_the_commands_of_getting_started_lead_to_two_updated_units(tmp_pat
 
 
 def test_the_settings_for_a_network_are_such_as_the_gateway_takes(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```ini\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    (tmp_path / ".env").write_text(block)
+    ports, network = re.findall(r"```ini\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / ".env").write_text(ports)
+    settings = read_settings({}, tmp_path)
+    assert (settings.http_port, settings.mqtt_port) == (8090, 1893)
+    (tmp_path / ".env").write_text(network)
     settings = read_settings({}, tmp_path)
     assert settings.domain == f"{settings.mqtt_host}:{settings.http_port}"
     assert settings.listen_host_mqtt == settings.http_host == "0.0.0.0"  # noqa: S104 - nothing is bound
