@@ -36,15 +36,16 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.device_login import DeviceLogin
 from pepeunit_gateway.registry.outbox import Command
 from pepeunit_gateway.registry.registry import Registry
-from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.addresses import keep_addresses
 from pepeunit_gateway.storage.data_folder import database_url, hold_folder, make_folder, prepare_folder
 from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.database_place import DatabasePlace, check_place, keep_place
+from pepeunit_gateway.storage.key_prints import accept_keys, check_keys
 from pepeunit_gateway.storage.upgrade import upgrade
 from pepeunit_gateway.topics import BackendTopicCommand
 
-__all__ = ["Gateway", "open_registry"]
+__all__ = ["Gateway", "open_registry", "settle_keys"]
 
 log = structlog.get_logger(__name__)
 
@@ -61,20 +62,50 @@ async def _no_broker(topic: str, payload: bytes) -> None:
 
 
 @asynccontextmanager
-async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
-    """Open the data folder for one command of the operator; works beside a running gateway."""
-    settings = prepare_folder(settings)
+async def _open_database(settings: Settings) -> AsyncIterator[Database]:
     database = Database(database_url(settings), pool_size=settings.db_pool_size)
     try:
         await upgrade(database, settings.data_dir)
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
+    """Open the data folder for one command of the operator; works beside a running gateway.
+
+    Raises:
+        StartError: the folder or the database cannot be used, or other keys belong to it.
+    """
+    check_place(settings)
+    settings = prepare_folder(settings)
+    async with _open_database(settings) as database:
         context = make_context(settings, database)
+        await check_keys(database, settings)
+        keep_place(settings, first_only=True)
         await context.bus.start()
         try:
             yield Registry(context, _no_broker)
         finally:
             await context.bus.stop()
-    finally:
-        await database.close()
+
+
+async def settle_keys(settings: Settings, *, whatever_it_was: bool = False) -> None:
+    """Note in the database that the present keys are its own.
+
+    Args:
+        settings: of the data folder.
+        whatever_it_was: also where neither the present nor the previous keys are those it was written with.
+
+    Raises:
+        StartError: as `open_registry`.
+    """
+    check_place(settings)
+    settings = prepare_folder(settings)
+    async with _open_database(settings) as database:
+        make_context(settings, database)  # which refuses keys that cannot be used at all
+        await (accept_keys if whatever_it_was else check_keys)(database, settings)
 
 
 class Gateway:
@@ -86,6 +117,7 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self.settings = settings
         self.previous_domain: str | None = None
+        self.previous_database: DatabasePlace | None = None
         self.registry: Registry
         self.broker: ManagedBroker
 
@@ -115,6 +147,7 @@ class Gateway:
         self._stack.push_async_callback(database.close)
         await upgrade(database, settings.data_dir)
         context = make_context(settings, database)
+        await check_keys(database, settings, domain=settings.domain)
         feeds = _Feeds(context.bus)
         await context.bus.start()
         self._stack.push_async_callback(context.bus.stop)
@@ -135,6 +168,7 @@ class Gateway:
         await self._serve(context, ingest.counters, sockets, None if certificate is None else certificate.context)
         self._stack.push_async_callback(context.archives.close)
         self.previous_domain = keep_addresses(self._given, settings)
+        self.previous_database = keep_place(settings)
         await self._start_jobs(context, ingest, feeds)
         if certificate is not None:
             self._repeat("certificate", _CERTIFICATE_INTERVAL, partial(_renew, certificate, context))
@@ -165,7 +199,7 @@ class Gateway:
         self._repeat("repositories", poll_interval, poll.run)
         # what a gateway that died between a commit and its publication, or the command line, never said
         self._repeat("look", _LOOK_INTERVAL, partial(_look_again, feeds.access, feeds.removed))
-        self._repeat("resend", _RESEND_INTERVAL, partial(duty.do, _resend))
+        self._repeat("resend", _RESEND_INTERVAL, poll.resend)
         self._repeat("expiry", _EXPIRY_INTERVAL, partial(duty.do, expire))
 
     async def _serve(
@@ -230,11 +264,6 @@ async def _renew(certificate: ServerCertificate, context: Context) -> None:
 async def _look_again(*subscriptions: Subscription) -> None:
     for subscription in subscriptions:
         subscription.miss()
-
-
-async def _resend(context: Context) -> None:
-    """For clients in the field, which miss what is sent while they are offline and never ask."""
-    await Updates(context).update_all(again=True)
 
 
 class _Feeds:

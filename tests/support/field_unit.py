@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
-from tests.support.gateway import Api, GatewayUnderTest
+from tests.support.gateway import Api
 from tests.support.mqtt import (
     CONNACK,
     DEADLINE,
@@ -18,9 +19,19 @@ from tests.support.mqtt import (
     subscribe_packet,
 )
 
-__all__ = ["FieldUnit", "eventually", "open_client"]
+__all__ = ["Door", "FieldUnit", "eventually", "open_client"]
 
 DENIED = 0x80
+
+
+class Door(Protocol):
+    """A running gateway, as devices find it on this machine."""
+
+    @property
+    def mqtt_port(self) -> int: ...
+
+    def close_later(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Call `close` before the gateway stops."""
 
 
 async def eventually(read, expected, *, limit: float = 10.0):
@@ -34,9 +45,9 @@ async def eventually(read, expected, *, limit: float = 10.0):
         assert last == expected
 
 
-async def open_client(gateway: GatewayUnderTest) -> RawClient:
+async def open_client(gateway: Door) -> RawClient:
     """Open a connection to the front door that is closed with the gateway."""
-    client = await RawClient.open(gateway.settings.mqtt_port)
+    client = await RawClient.open(gateway.mqtt_port)
     gateway.close_later(client.close)
     return client
 
@@ -48,9 +59,12 @@ class FieldUnit:
         self.api, self.env, self.schema, self.client = api, env, schema, client
 
     @classmethod
-    async def connect(cls, gateway: GatewayUnderTest, owner: Api, unit: str) -> "FieldUnit":
+    async def connect(cls, gateway: Door, owner: Api, unit: str) -> "FieldUnit":
         """Fetch the unit's files and connect; CONNACK must accept."""
-        api = await gateway.unit(owner, unit)
+        reply = await owner.get(f"/units/env/{unit}")
+        assert reply.status == 200, reply.body
+        api = owner.with_token(reply.body["PU_AUTH_TOKEN"])
+        api.uuid = unit
         env = (await api.get(f"/units/env/{unit}")).body
         schema = (await api.get(f"/units/get_current_schema/{unit}")).body
         client = await open_client(gateway)

@@ -128,6 +128,10 @@ class GatewayUnderTest:
         return self.gateway.registry
 
     @property
+    def mqtt_port(self) -> int:
+        return self.given.mqtt_port
+
+    @property
     def origin(self) -> str:
         return f"{'http' if self.given.tls_cert is None else 'https'}://127.0.0.1:{self.given.http_port}"
 

@@ -75,6 +75,10 @@ class RepositoryPoll:
             if uuid not in self._failures or self._failures[uuid][1] <= now:
                 self._begin(uuid, servers[uuid])
 
+    async def resend(self) -> None:
+        """Command anew what does not run its target: clients in the field miss commands while they are offline."""
+        await self._update((await self._servers_of(None)).keys(), again=True)
+
     async def listen(self, news: Subscription) -> None:
         """Fetch at once what other gateways found something new in, until cancelled."""
         async for found in news:
@@ -104,7 +108,7 @@ class RepositoryPoll:
         async with self._registry.context.database.read() as connection:
             return {row.uuid: urlsplit(row.repository_url).netloc for row in await connection.execute(query)}
 
-    async def _update(self, registries: Collection[UUID]) -> None:
+    async def _update(self, registries: Collection[UUID], *, again: bool = False) -> None:
         """Look at the Repos of what was fetched since this gateway came on duty; nothing while it is not."""
         lease = self._duty.lease if self._duty else None
         if self._duty is not None and (lease is None or lease.fence != self._on_duty_since):
@@ -113,10 +117,10 @@ class RepositoryPoll:
             return
         self._old &= set(registries)
         if not self._old:
-            await self._command(lambda updates: updates.update_all())
+            await self._command(partial(Updates.update_all, again=again))
             return
         for uuid in set(registries) - self._old:
-            await self._command(partial(Updates.update_registry, registry=uuid))
+            await self._command(partial(Updates.update_registry, registry=uuid, again=again))
 
     async def _command(self, act: Callable[[Updates], Awaitable[None]]) -> None:
         """Command units if this gateway is the one to do so."""

@@ -56,9 +56,9 @@ class Updates:
         pinned = repos.c.default_commit.is_not(None) if not again else false()
         await self._update(repos.c.is_auto_update_repo | pinned, again=again)
 
-    async def update_registry(self, registry: UUID) -> None:
-        """Look at the auto-updating Repos of one registry, whose branches or tags have moved."""
-        await self._update(repos.c.is_auto_update_repo & (repos.c.repository_registry_uuid == registry), again=False)
+    async def update_registry(self, registry: UUID, *, again: bool = False) -> None:
+        """Look at the auto-updating Repos of one registry, whose branches or tags may have moved."""
+        await self._update(repos.c.is_auto_update_repo & (repos.c.repository_registry_uuid == registry), again=again)
 
     async def follow(self, repo: UUID) -> None:
         """Look at a Repo that was just changed; the change is stored, so a failure is left to the next look (W28)."""
