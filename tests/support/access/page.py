@@ -33,8 +33,8 @@ no token where one is needed, or one that has ended; **403** a token, and not al
 User get for a uuid that names nothing. [visibility.md](visibility.md) tells the levels, and what a permission opens.
 
 A named token of a User (`/tokens`) reaches what its owner reaches, less what its scope leaves out: *Read* changes
-nothing and gets no secrets (`env.json`, archives, stored git credentials), and no named token manages users, passwords
-and tokens.
+nothing and gets no secrets (`env.json`, archives, stored state of units, stored git credentials), and no named token
+manages users, passwords and tokens.
 """
 
 
