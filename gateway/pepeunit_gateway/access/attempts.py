@@ -2,6 +2,10 @@
 
 Only failures count, so that a fleet or an office behind one address is never in its own way. While a limit holds, the
 right password is refused too: otherwise a guesser would be told when it is found. Source: decisions.md 18, W14.
+
+An account has two names, its login and a chat id, and nobody may learn which belong together. So failures are counted
+twice: by what was typed, where the limit is told to the caller, and by the account, where it is not. While an account
+is limited, another name of it is answered as a wrong password, which is what a name that nobody has would get.
 """
 
 import math
@@ -12,7 +16,7 @@ from uuid import UUID
 
 from pepeunit_gateway.errors import TooManyRequestsError
 
-__all__ = ["Failures", "account_key", "address_key", "check_attempt"]
+__all__ = ["Failures", "account_key", "address_key", "check_attempt", "typed_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,13 @@ class Failures:
 
 
 def account_key(user: UUID | None, credentials: str) -> str:
-    """Name the counter of an account. One that does not exist has its counter too, so that none tells which exist.
+    """Name the counter of an account; one that does not exist has its counter too, so that all mean the same work."""
+    return f"login:account:{user or _hashed(credentials)}"
 
-    What was typed is hashed: it may be a password in the wrong field.
-    """
-    return f"login:account:{user or sha256(credentials.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+def typed_key(credentials: str) -> str:
+    """Name the counter of what was typed, whether an account has that name or not."""
+    return f"login:typed:{_hashed(credentials)}"
 
 
 def address_key(site: str) -> str:
@@ -46,8 +52,13 @@ def address_key(site: str) -> str:
     return f"login:address:{site}"
 
 
+def _hashed(credentials: str) -> str:
+    """Hide what was typed: it may be a password in the wrong field."""
+    return sha256(credentials.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def check_attempt(failures: Iterable[Failures]) -> None:
-    """Let an attempt pass whose account and address are both below their limits.
+    """Let an attempt pass where what was typed and the address are both below their limits.
 
     Raises:
         TooManyRequestsError: one is not; says when to come again.

@@ -5,14 +5,14 @@ hashes, the same counters.
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Row, case, or_, select
 
 from pepeunit_gateway.access.agents import BOT, Agent, AgentType, UserRole, UserStatus
-from pepeunit_gateway.access.attempts import Failures, account_key, address_key, check_attempt
+from pepeunit_gateway.access.attempts import Failures, account_key, address_key, check_attempt, typed_key
 from pepeunit_gateway.access.passwords import StoredPassword
 from pepeunit_gateway.access.tokens import user_token
 from pepeunit_gateway.bus.port import Count
@@ -25,6 +25,14 @@ from pepeunit_gateway.storage.tables import users
 __all__ = ["Logins"]
 
 log = structlog.get_logger(__name__)
+
+
+class _Counters(NamedTuple):
+    """The keys of what an attempt counts for."""
+
+    typed: str
+    account: str
+    address: str
 
 
 class Logins:
@@ -43,21 +51,22 @@ class Logins:
             site: the address, or the network, that failures are counted for.
 
         Raises:
-            UnauthorizedError: unknown, wrong or blocked.
-            TooManyRequestsError: too many failures of the account or the address, or too many logins at once.
+            UnauthorizedError: unknown, wrong or blocked, or too many failures under another name of the account.
+            TooManyRequestsError: too many failures of what was typed or of the address, or too many logins at once.
         """
         row = await self._find(credentials)
-        keys = (account_key(row.uuid if row else None, credentials), address_key(site))
+        keys = _Counters(typed_key(credentials), account_key(row.uuid if row else None, credentials), address_key(site))
         await self._check(keys)
         async with self._hashing.turn():
-            await self._check(keys)  # others may have failed while this one waited
+            limited = await self._check(keys)  # others may have failed while this one waited
             verdict = await self._hashing.verify_now(password, self._stored(row))
-            if row is None or not verdict.right or row.status == UserStatus.BLOCKED:
+            if row is None or not verdict.right or row.status == UserStatus.BLOCKED or limited:
                 await self._failed(row, keys)
                 raise UnauthorizedError("login or password is wrong")
             fresh = await self._hashing.hash_now(password) if verdict.outdated else None
         await self._succeeded(row, fresh)
-        await self._context.bus.reset(keys[0])
+        for key in (keys.typed, keys.account):
+            await self._context.bus.reset(key)
         return user_token(
             row.uuid,
             secret=self._context.secret,
@@ -78,17 +87,18 @@ class Logins:
             row: Row[Any] | None = (await connection.execute(query)).one_or_none()
         return row
 
-    async def _check(self, keys: tuple[str, str]) -> None:
-        counts = [await self._context.bus.peek(key) for key in keys]
-        check_attempt(self._failures(counts))
+    async def _check(self, keys: _Counters) -> bool:
+        """Refuse what is limited but for the account; return whether that is."""
+        typed, account, address = self._failures([await self._context.bus.peek(key) for key in keys])
+        check_attempt((typed, address))
+        return account.limited
 
     def _failures(self, counts: list[Count | None]) -> list[Failures]:
         settings = self._context.settings
-        limits = (settings.login_max_failures, settings.login_address_max_failures)
+        limits = (settings.login_max_failures, settings.login_max_failures, settings.login_address_max_failures)
         return [
-            Failures(count.count, most, count.seconds_left)
+            Failures(0, most, 0.0) if count is None else Failures(count.count, most, count.seconds_left)
             for count, most in zip(counts, limits, strict=True)
-            if count is not None
         ]
 
     def _stored(self, row: Row[Any] | None) -> StoredPassword | None:
@@ -112,10 +122,10 @@ class Logins:
         )
         return None
 
-    async def _failed(self, row: Row[Any] | None, keys: tuple[str, str]) -> None:
+    async def _failed(self, row: Row[Any] | None, keys: _Counters) -> None:
         """Count, and tell the trail; the limits bound how many rows that makes."""
         window = float(self._context.settings.login_failure_window)
-        failures = self._failures([await self._context.bus.increment(key, window) for key in keys])
+        _, *failures = self._failures([await self._context.bus.increment(key, window) for key in keys])
         async with self._context.act() as act:
             await record(act, BOT, action=Action.LOGIN_FAILED, subject=_subject(row))
             for what, one in zip(("account", "address"), failures, strict=True):

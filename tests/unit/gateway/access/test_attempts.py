@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from pepeunit_gateway.access.attempts import Failures, account_key, address_key, check_attempt
+from pepeunit_gateway.access.attempts import Failures, account_key, address_key, check_attempt, typed_key
 from pepeunit_gateway.errors import TooManyRequestsError
 
 USER = UUID("00000000-0000-4000-8000-000000000001")
@@ -34,9 +34,11 @@ def test_only_the_failure_that_begins_a_limit_says_so():
     assert [Failures(count, 3, 1.0).just_limited for count in (2, 3, 4)] == [False, True, False]
 
 
-def test_what_was_typed_for_an_unknown_account_is_not_in_its_key():
+def test_what_was_typed_is_in_no_key_and_counts_alike_whether_an_account_has_that_name_or_not():
     assert account_key(USER, "alice") == account_key(USER, "12345") == f"login:account:{USER}"
-    assert "my-password" not in account_key(None, "my-password")
-    assert account_key(None, "alice") != account_key(None, "bobby")
-    assert account_key(None, "\ud800")
+    for key in (typed_key, lambda credentials: account_key(None, credentials)):
+        assert "my-password" not in key("my-password")
+        assert key("alice") != key("bobby")
+        assert key("\ud800")
+    assert typed_key("alice") != account_key(None, "alice")
     assert address_key("192.0.2.1") == "login:address:192.0.2.1"
