@@ -15,7 +15,7 @@ from sqlalchemy import event, select
 
 from pepeunit_gateway.access import passwords
 from pepeunit_gateway.bus.redis import RedisBus
-from pepeunit_gateway.errors import TooManyRequestsError, UnauthorizedError
+from pepeunit_gateway.errors import TooManyRequestsError, UnauthorizedError, UserError
 from pepeunit_gateway.registry.hashing import Hashing
 from pepeunit_gateway.registry.logins import Logins
 from pepeunit_gateway.storage.tables import audit, users
@@ -40,7 +40,7 @@ async def attempt(gateway, credentials, password="wrong-password"):
     return await gateway.nobody.post("/users/auth", {"credentials": credentials, "password": password})
 
 
-async def store(gateway, login, **values):
+async def store(gateway, login, /, **values):
     async with gateway.registry.context.act() as act:
         await act.connection.execute(users.update().where(users.c.login == login).values(**values))
 
@@ -176,7 +176,8 @@ async def test_w14_a_login_of_digits_never_shadows_a_chat_id_and_the_other_way_r
     """The exact login wins, whichever row is older; a chat id works where no login is the same."""
     for first, second in (("linked-1", "1234567"), ("7654321", "linked-2")):
         for login in (first, second):
-            await gateway.user(login)
+            await gateway.user(f"was-{login}")
+            await store(gateway, f"was-{login}", login=login)  # as installations have them; none is made any more
     await store(gateway, "linked-1", telegram_chat_id="1234567")
     await store(gateway, "linked-2", telegram_chat_id="7654321")
     await store(gateway, "1234567", telegram_chat_id="5550001")
@@ -211,11 +212,55 @@ async def test_a_success_forgets_the_failures_of_the_account_and_only_failures_c
             assert [(await attempt(gateway, "clumsy", PASSWORD)).status for _ in range(5)] == [200] * 5
 
 
-async def test_login_and_chat_id_of_one_account_share_its_failures(tmp_path):
-    async with GatewayUnderTest(tmp_path, login_max_failures=2) as gateway:
+async def test_w14_a_login_that_is_a_number_is_not_made_any_more_and_goes_on_working_where_there_is_one(gateway):
+    """It would be found in the place of a chat id."""
+    admin, user = await gateway.admin(), await gateway.user("numberless")
+    refused = "may not be a number: it could be taken for the chat id of a messenger"
+    for login in ("777123456", "0000", "-1001234567890"):
+        made = await admin.post("/users", {"login": login, "password": PASSWORD})
+        renamed = await user.patch(f"/users/{user.uuid}", {"login": login})
+        for reply in (made, renamed):
+            assert (reply.status, refused in reply.detail) == (422, True)
+        with pytest.raises(UserError, match="may not be a number"):
+            await gateway.registry.users.create_admin(login, PASSWORD)
+    await store(gateway, "numberless", login="777123456")
+    assert (await attempt(gateway, "777123456", PASSWORD)).status == 200
+    assert (await user.patch(f"/users/{user.uuid}", {"login": "777123456"})).status == 200, "it is theirs already"
+    for login in ("7-77", "777a", "--77", "7.77"):
+        assert (await user.patch(f"/users/{user.uuid}", {"login": login})).body["login"] == login
+
+
+async def test_failures_with_login_and_chat_id_of_one_account_add_up(tmp_path):
+    async with GatewayUnderTest(tmp_path, login_max_failures=4) as gateway:
         await gateway.user("linked")
         await store(gateway, "linked", telegram_chat_id="424242")
-        assert [(await attempt(gateway, name)).status for name in ("linked", "424242", "linked")] == [401, 401, 429]
+        for name in ("linked", "424242") * 2:
+            assert (await attempt(gateway, name)).status == 401
+        for name in ("linked", "424242"):
+            assert (await attempt(gateway, name, PASSWORD)).status == 401, "four guesses were all of them"
+
+
+async def test_w14_nobody_is_told_whose_chat_id_it_is(tmp_path):
+    """A chat id of an account that is limited is answered as one that nobody has, step by step."""
+    async with GatewayUnderTest(tmp_path, login_max_failures=3) as gateway:
+        await gateway.user("linked")
+        await store(gateway, "linked", telegram_chat_id="424242")
+        assert [(await attempt(gateway, "linked")).status for _ in range(4)] == [401, 401, 401, 429]
+        told = []
+        for name in ("424242", "535353"):
+            replies = [await attempt(gateway, name) for _ in range(5)]
+            told.append([(reply.status, reply.detail.partition("wait")[0]) for reply in replies])
+        assert told[0] == told[1]
+        assert [status for status, _ in told[0]] == [401, 401, 401, 429, 429]
+
+
+async def test_a_success_with_one_name_forgets_the_failures_of_the_account(tmp_path):
+    async with GatewayUnderTest(tmp_path, login_max_failures=3) as gateway:
+        await gateway.user("linked")
+        await store(gateway, "linked", telegram_chat_id="424242")
+        for _ in range(3):
+            assert [(await attempt(gateway, "424242")).status for _ in range(2)] == [401, 401]
+            assert (await attempt(gateway, "424242", PASSWORD)).status == 200
 
 
 async def test_an_address_that_tries_many_accounts_is_refused_for_all_of_them(tmp_path):

@@ -20,6 +20,8 @@ __all__ = ["routes"]
 
 routes = RouteTable("/users", tag="Users", about="People and their tokens.", entity="user")
 
+_LOGIN_RULE = "4 to 20 of letters, digits, _ - .; no number, which could be a chat id"
+_PASSWORD_RULE = "8 to 100 ASCII letters, digits and punctuation"  # noqa: S105 - a rule, not a password
 _TAKEN = UserError("the login alice is taken", conflict=True)
 _USERS_ONLY = NoAccessError("only a User may do this")
 _ADMINS_ONLY = NoAccessError("only an Admin may do this")
@@ -50,8 +52,8 @@ class TokenRead(ReadModel):
 class NewUser(BodyModel):
     examples: ClassVar = {"A user": {"login": "alice", "password": "correct-horse-9"}}
 
-    login: str = Field(description="4 to 20 of letters, digits, _ - .")
-    password: SecretStr = Field(description="8 to 100 ASCII letters, digits and punctuation")
+    login: str = Field(description=_LOGIN_RULE)
+    password: SecretStr = Field(description=_PASSWORD_RULE)
 
 
 class Login(BodyModel):
@@ -64,8 +66,10 @@ class Login(BodyModel):
 class UserChange(ChangeModel):
     examples: ClassVar = {"Another password": {"password": "battery-staple-7"}, "Another login": {"login": "alice-b"}}
 
-    login: str | None = None
-    password: SecretStr | None = None
+    login: str | None = Field(
+        None, description="4 to 20 of letters, digits, _ - .; no number, which could be a chat id"
+    )
+    password: SecretStr | None = Field(None, description="8 to 100 ASCII letters, digits and punctuation")
 
 
 class UserQuery(PageQuery):
@@ -86,6 +90,7 @@ class UserQuery(PageQuery):
         _ADMINS_ONLY,
         _TAKEN,
         UserError("the password must have 8 to 100 characters"),
+        UserError("the login may not be a number: it could be taken for the chat id of a messenger"),
     ),
 )
 async def create_user(registry: Registry, agent: Agent, body: NewUser) -> UserRead:
@@ -110,8 +115,9 @@ async def create_user(registry: Registry, agent: Agent, body: NewUser) -> UserRe
 async def get_token(registry: Registry, agent: Agent, client: ClientAddress, body: Login) -> TokenRead:
     """Log in: exchange login and password for a token. Send no token with it.
 
-    After some failures of one account or from one address (PU_LOGIN_MAX_FAILURES, PU_LOGIN_ADDRESS_MAX_FAILURES)
-    further logins are refused for as long as Retry-After says, with the right password too.
+    After some failures with one name or from one address (PU_LOGIN_MAX_FAILURES, PU_LOGIN_ADDRESS_MAX_FAILURES) further
+    logins are refused for as long as Retry-After says, with the right password too. Another name of the same account is
+    answered 401 meanwhile.
     """
     if agent.type is not AgentType.BOT:
         raise NoAccessError(_TOKEN_SENT.message)

@@ -4,7 +4,7 @@ import string
 
 from pepeunit_gateway.errors import ApiError, UserError
 
-__all__ = ["check_name", "check_password"]
+__all__ = ["check_login", "check_name", "check_password"]
 
 _NAME_SYMBOLS = frozenset(string.ascii_letters + string.digits + "_-.")
 _NAME_LENGTH = range(4, 21)
@@ -18,6 +18,13 @@ def check_name(name: str, what: str, error: type[ApiError]) -> None:
         raise error(f"{what} must have 4 to 20 characters")
     if not _NAME_SYMBOLS.issuperset(name):
         raise error(f"{what} may hold only ASCII letters, digits and the characters _ - .")
+
+
+def check_login(login: str) -> None:
+    """Refuse a login that could be the chat id of a messenger: it would be found in its place (W14)."""
+    check_name(login, "the login", UserError)
+    if login.removeprefix("-").isdigit():
+        raise UserError("the login may not be a number: it could be taken for the chat id of a messenger")
 
 
 def check_password(password: str) -> None:

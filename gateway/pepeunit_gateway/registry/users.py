@@ -18,7 +18,7 @@ from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import Page, User, from_row
 from pepeunit_gateway.registry.hashing import Hashing
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
-from pepeunit_gateway.registry.naming import check_name, check_password
+from pepeunit_gateway.registry.naming import check_login, check_name, check_password
 from pepeunit_gateway.registry.removals import remove_queued
 from pepeunit_gateway.registry.user_removal import remove_user
 from pepeunit_gateway.storage.tables import named_tokens, users
@@ -48,7 +48,7 @@ class Users:
     async def register(self, agent: Agent, login: str, password: str) -> User:
         """Create a User: by an Admin, or by anyone where PU_REGISTRATION=open (then the first is Admin)."""
         require_registrar(agent, is_open=self._context.settings.registration == "open")
-        check_name(login, "the login", UserError)
+        check_login(login)
         check_password(password)
         hashed = await self._hashing.hash(password)
         async with self._context.act() as act:
@@ -60,7 +60,7 @@ class Users:
 
     async def create_admin(self, login: str, password: str) -> User:
         """Create an Admin; for the operator's command line only."""
-        check_name(login, "the login", UserError)
+        check_login(login)
         check_password(password)
         hashed = await self._hashing.hash(password)
         async with self._context.act() as act:
@@ -109,6 +109,8 @@ class Users:
             values["cipher_dynamic_salt"] = ""
         async with self._context.act() as act:
             before = await _load(act.connection, uuid)
+            if values.get("login", before.login) != before.login:
+                check_login(values["login"])  # an old one may be sent along as it is
             if values:
                 with unique(UserError(f"the login {login} is taken", conflict=True)):
                     await act.connection.execute(users.update().where(users.c.uuid == uuid).values(values))
