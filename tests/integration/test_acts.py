@@ -41,11 +41,12 @@ async def gateway(tmp_path):
 
 
 class Stage:
-    """A user with a Repo and two units, and the same user as an agent of the registry."""
+    """A user with a Repo and two units, the same user as an agent of the registry, and the Admin."""
 
-    def __init__(self, gateway: GatewayUnderTest, owner: Api, names: dict[str, Any]) -> None:
+    def __init__(self, gateway: GatewayUnderTest, owner: Api, admin: Api, names: dict[str, Any]) -> None:
         self.gateway, self.owner, self.names = gateway, owner, names
         self.agent = Agent(AgentType.USER, UUID(owner.uuid), UserRole.USER)
+        self.admin = Agent(AgentType.USER, UUID(admin.uuid), UserRole.ADMIN)
 
     @property
     def registry(self) -> Registry:
@@ -61,6 +62,7 @@ async def stage(gateway, server, tmp_path):
     return Stage(
         gateway,
         owner,
+        await gateway.admin(),
         {
             "registry": registry["uuid"],
             "repo": repo["uuid"],
@@ -102,7 +104,7 @@ ACTS: dict[str, Act] = {
     "change a unit": lambda s: s.registry.units.edit(
         s.agent, _uuid(s, "first"), UnitChange(name="renamed", visibility_level=VisibilityLevel.PRIVATE)
     ),
-    "block a user": lambda s: s.registry.users.block(Agent(AgentType.USER, UUID(int=1), UserRole.ADMIN), s.agent.uuid),
+    "block a user": lambda s: s.registry.users.block(s.admin, s.agent.uuid),
     "command a unit": lambda s: s.registry.updates.update_unit(_uuid(s, "first"), force=True),
     "register a user": lambda s: s.registry.users.create_admin("someone", "correct-horse-9"),
 }

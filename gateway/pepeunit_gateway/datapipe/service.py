@@ -23,6 +23,7 @@ from pepeunit_gateway.errors import DataPipeError, FeatureFlagError, NotFoundErr
 from pepeunit_gateway.registry.entities import Page
 from pepeunit_gateway.registry.nodes import load_node
 from pepeunit_gateway.registry.registry import Registry
+from pepeunit_gateway.registry.standing import require_standing
 from pepeunit_gateway.registry.visibility import is_permitted, permission_names
 from pepeunit_gateway.storage.tables import units_nodes, units_nodes_edges
 from pepeunit_gateway.storage.telemetry import LastValueRow, TelemetryStore, WindowRow
@@ -61,7 +62,7 @@ class Pipes:
             "data_pipe_status": PipeStatus.ACTIVE.value,
             "data_pipe_error": None,
         }
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await load_node(act.connection, uuid)
             require_creator(agent, row.creator_uuid)
             _require_active(row)
@@ -111,6 +112,7 @@ class Pipes:
         self._require_enabled()
         require_user(agent)
         async with self._context.database.read() as connection:
+            await require_standing(connection, agent)  # what follows is no act
             row = await load_node(connection, uuid)
         require_creator(agent, row.creator_uuid)
         await self._store.delete_nodes(uuid)

@@ -9,11 +9,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.access.cipher import Cipher
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.port import Bus, Lease
 from pepeunit_gateway.firmware.archives import ArchiveCache
 from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.registry.standing import require_standing
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.fences import FencedDatabase
@@ -77,9 +79,17 @@ class Context:
         await self.archives.remove(registry)
 
     @asynccontextmanager
-    async def act(self) -> AsyncIterator[Act]:
-        """Commit all of it or nothing, then announce what changed."""
+    async def act(self, agent: Agent | None = None) -> AsyncIterator[Act]:
+        """Commit all of it or nothing, then announce what changed.
+
+        With the `agent` for whom it is done, who must still stand (standing.py); without, the gateway itself acts.
+
+        Raises:
+            UnauthorizedError: the agent's token has ended since the request was let in.
+        """
         async with self.database.act() as connection:
+            if agent is not None:
+                await require_standing(connection, agent)
             act = Act(connection, self.clock())
             yield act
         for change, uuids in act._changes.items():  # noqa: SLF001 - the other half of this class

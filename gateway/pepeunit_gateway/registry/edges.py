@@ -41,7 +41,7 @@ class Edges:
         """
         require_user(agent)
         sends = await self._understands(input_uuid)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             output, target = await load_node(act.connection, output_uuid), await load_node(act.connection, input_uuid)
             await check_sight(act.connection, agent, units_nodes, output, acting=True)
             named = permission_names(agent, units_nodes)
@@ -78,7 +78,7 @@ class Edges:
         async with self._context.database.read() as connection:
             seen = (await connection.execute(found)).one_or_none()
         sends = seen is not None and await self._understands(seen.node_input_uuid)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = (await act.connection.execute(found)).one_or_none()
             if row is None:
                 raise NotFoundError(f"there is no edge {uuid}")

@@ -107,7 +107,7 @@ class Permissions:
         """
         require_user(agent)
         made = Permission(uuid4(), new.agent_uuid, new.agent_type, new.resource_uuid, new.resource_type)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             resource = await _load_resource(act.connection, new.resource_uuid, new.resource_type)
             require_granter(agent, resource)
             holder = await _load_holder(act.connection, new.agent_uuid, new.agent_type)
@@ -134,7 +134,7 @@ class Permissions:
             CustomPermissionError: it belongs to being a creator or a unit.
         """
         require_user(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             found = await _load_resource(act.connection, resource)
             require_revoker(agent, found, holder)
             query = _select().where(_holder == holder, _resource == resource)

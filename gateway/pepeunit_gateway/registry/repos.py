@@ -107,7 +107,7 @@ class Repos:
             "repository_registry_uuid": new.repository_registry_uuid,
         }
         _check_rule(values)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             with unique(RepoError(f"the name {new.name} is taken", conflict=True)):
                 await act.connection.execute(
                     repos.insert().values(**values, create_datetime=act.now, last_update_datetime=act.now)
@@ -149,7 +149,7 @@ class Repos:
                 row = await _load(connection, uuid)
             require_creator(agent, row.creator_uuid)
             await self._check_branch(row.repository_registry_uuid, change.default_branch)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             require_creator(agent, row.creator_uuid)
             _check_rule({**row._mapping, **values})  # noqa: SLF001 - SQLAlchemy's documented access to the columns
@@ -196,7 +196,7 @@ class Repos:
     async def delete(self, agent: Agent, uuid: UUID) -> None:
         """Delete a Repo that has no units."""
         require_user(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             require_creator_or_admin(agent, row.creator_uuid)
             used = select(func.count()).select_from(units).where(units.c.repo_uuid == uuid)

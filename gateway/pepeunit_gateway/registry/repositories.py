@@ -96,7 +96,7 @@ class Repositories:
             cipher_text = write_slots(self._context.cipher, slots)
         uuid = uuid4()
         taken = RepositoryRegistryError(f"{new.repository_url} is registered already", conflict=True)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             with unique(taken):
                 await act.connection.execute(
                     repository_registry.insert().values(
@@ -157,7 +157,7 @@ class Repositories:
     async def update_local(self, agent: Agent, uuid: UUID) -> None:
         """Fetch now; not more often than PU_MIN_INTERVAL_SYNC_REPOSITORY (W13)."""
         require_user(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             require_registry_access(self._context, agent, row)
             await self._throttle(act, row)
@@ -167,7 +167,7 @@ class Repositories:
         """Store the caller's credentials of a private repository and try them."""
         user = require_user(agent)
         _check_credentials(credentials)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             _require_private(row)
             await self._throttle(act, row)
@@ -191,7 +191,7 @@ class Repositories:
     async def delete(self, agent: Agent, uuid: UUID) -> None:
         """Delete a repository that no Repo uses; the row first, then the mirror."""
         require_user(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             require_creator_or_admin(agent, row.creator_uuid)
             used = select(func.count()).select_from(repos).where(repos.c.repository_registry_uuid == uuid)

@@ -86,7 +86,7 @@ class UnitCreation:
             GitRepoError, CustomJSONDecodeError: the target version is missing or its example files are broken.
         """
         planned = await self._plan(agent, [new])
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             return (await self._insert(act, agent, planned))[0]
 
     async def create_batch(self, agent: Agent, news: Sequence[NewUnit], key: str) -> list[Unit]:
@@ -108,7 +108,7 @@ class UnitCreation:
         if answer is not None:
             return _ANSWER.validate_json(answer)
         planned = await self._plan(agent, news, numbered=True)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             # of two requests at once with one key the second finds the answer of the first
             answer = await recall_answer(self._context, act.connection, user, key, digest)
             if answer is not None:

@@ -64,7 +64,7 @@ class UnitFiles:
         require_creator(agent, row.creator_uuid)
         target = await target_of(self._context.mirrors, row)
         _, example = await read_examples(self._context.mirrors, row.repository_registry_uuid, target.commit)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await load_unit(act.connection, uuid)  # of two changes at once none is lost
             stored = self._stored(row)
             generated = self._generated(row, example, stored)
@@ -75,7 +75,7 @@ class UnitFiles:
     async def reset_env(self, agent: Agent, uuid: UUID) -> None:
         """Forget what was typed, and make new keys."""
         require_user(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await load_unit(act.connection, uuid)
             require_creator(agent, row.creator_uuid)
             await self._store(act, uuid, {key: base64.b64encode(os.urandom(32)).decode() for key in _KEYS})
@@ -104,7 +104,7 @@ class UnitFiles:
         """Store up to PU_MAX_CIPHER_LENGTH characters for the unit; an empty text clears."""
         await self._own_unit(agent, uuid)
         text = self._context.cipher.encrypt(state) if state else None
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             await act.connection.execute(units.update().where(units.c.uuid == uuid).values(cipher_state_storage=text))
 
     async def get_state_storage(self, agent: Agent, uuid: UUID) -> str:
@@ -121,7 +121,7 @@ class UnitFiles:
         target = await target_of(self._context.mirrors, row)
         example, _ = await self._synced(row, target)
         if command.topic_name in example.input_base_topic:
-            async with self._context.act() as act:
+            async with self._context.act(agent) as act:
                 await load_unit(act.connection, uuid)  # it may be gone by now
                 await queue_commands(act, self._context.settings.domain, [uuid], command)
 

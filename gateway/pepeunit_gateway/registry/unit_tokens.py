@@ -27,7 +27,7 @@ class UnitTokens:
     async def reissue(self, agent: Agent, uuid: UUID) -> str:
         """End the unit's token and its session, and return the new token; the creator may."""
         require_user(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await load_unit(act.connection, uuid)
             require_creator(agent, row.creator_uuid)
             await _raise_generation(act, uuid)
@@ -37,7 +37,7 @@ class UnitTokens:
     async def revoke(self, agent: Agent, uuid: UUID) -> None:
         """End the unit's token and its session; the creator may, and an Admin, who gets no new token."""
         require_user(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await load_unit(act.connection, uuid)
             require_creator_or_admin(agent, row.creator_uuid)
             await _raise_generation(act, uuid)

@@ -76,7 +76,7 @@ class Units:
         versioned = values.keys() & {"is_auto_update_from_repo_unit", "repo_branch", "repo_commit"}
         target = await resolve(mirrors, registry, repo_rule(row), rule) if versioned else None
         example = (await read_examples(mirrors, registry, target.commit))[0] if target else None
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             # git took its time; the unit or its Repo may have changed meanwhile
             _checked_rule(agent, await load_unit(act.connection, uuid), values)
             with unique(UnitError(f"the name {change.name} is taken", conflict=True)):
@@ -94,7 +94,7 @@ class Units:
     async def delete(self, agent: Agent, uuid: UUID) -> None:
         """Delete a unit with its nodes, edges, permissions, telemetry and logs; its session ends."""
         require_user(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await load_unit(act.connection, uuid)
             require_creator_or_admin(agent, row.creator_uuid)
             await record_deletion(act, agent, row.creator_uuid, Subject("Unit", uuid, row.name))

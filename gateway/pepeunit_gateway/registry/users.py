@@ -51,7 +51,7 @@ class Users:
         check_login(login)
         check_password(password)
         hashed = await self._hashing.hash(password)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             first = agent.type is AgentType.BOT and await _nobody_yet(act.connection)
             user = await _insert(act, login, hashed, UserRole.ADMIN if first else UserRole.USER)
             details = {"role": user.role.value}
@@ -97,7 +97,13 @@ class Users:
         return Page(count, [from_row(User, row) for row in rows])
 
     async def edit(self, agent: Agent, *, login: str | Unset = UNSET, password: str | Unset = UNSET) -> User:
-        """Change the caller's own login or password; a new password ends every token of theirs (decisions.md 3)."""
+        """Change the caller's own login or password; a new password ends every token of theirs (decisions.md 3).
+
+        Raises:
+            UnauthorizedError: the token that it is asked with ended while the new password was hashed.
+            UserError: no login, no password, or the login is taken.
+            TooManyRequestsError: too many passwords are hashed at this moment.
+        """
         uuid = require_user(agent)
         values: dict[str, Any] = {}
         if not isinstance(login, Unset):
@@ -107,7 +113,7 @@ class Users:
             check_password(password)
             values["hashed_password"] = await self._hashing.hash(password)
             values["cipher_dynamic_salt"] = ""
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             before = await _load(act.connection, uuid)
             if values.get("login", before.login) != before.login:
                 check_login(values["login"])  # an old one may be sent along as it is
@@ -130,7 +136,7 @@ class Users:
             UserError: they are the last Admin.
         """
         require_admin(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             await _check_not_last_admin(act.connection, row)
             await self._set_status(act, uuid, UserStatus.BLOCKED)
@@ -139,7 +145,7 @@ class Users:
     async def unblock(self, agent: Agent, uuid: UUID) -> None:
         """Let a user in again, who must log in anew; one who is not blocked stays as they are."""
         require_admin(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             if row.status != UserStatus.BLOCKED:
                 return
@@ -156,7 +162,7 @@ class Users:
             UserError: they are the last Admin, or their Repos have units of other people.
         """
         require_user(agent)
-        async with self._context.act() as act:
+        async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             require_self_or_admin(agent, uuid)
             await _check_not_last_admin(act.connection, row)
