@@ -13,12 +13,13 @@ import typer
 import uvloop
 
 from pepeunit_gateway import __version__
-from pepeunit_gateway.app import Gateway, open_registry
-from pepeunit_gateway.errors import PepeunitError
+from pepeunit_gateway.app import Gateway, open_registry, settle_keys
+from pepeunit_gateway.errors import PepeunitError, StartError
 from pepeunit_gateway.logs import configure_logs
 from pepeunit_gateway.settings import Settings, read_settings, unknown_variables
 from pepeunit_gateway.storage.addresses import local_address
 from pepeunit_gateway.storage.data_folder import make_folder, prepare_folder
+from pepeunit_gateway.storage.database_place import check_place, place_of
 from pepeunit_gateway.storage.kept_secrets import drop_previous_key, rotate_secret_key
 
 __all__ = ["main"]
@@ -60,6 +61,29 @@ def _settings() -> Settings:
     return settings
 
 
+def _is_new(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:  # whoever uses the folder says what is wrong with it
+        return False
+
+
+def _operator_settings() -> Settings:
+    """Read the settings of a command beside `run`: on the folder's own database, and a new folder is told.
+
+    Raises:
+        StartError: the data folder goes with another database.
+    """
+    settings = _settings()
+    check_place(settings)
+    if _is_new(settings.data_dir):
+        note = f"the data folder {settings.data_dir} is made now; PU_DATA_DIR names another one"
+        typer.echo(f"pepeunit gateway: {note}", err=True)
+    return settings
+
+
 @app.command()
 def run() -> None:
     """Start the gateway; Ctrl-C stops it and everything it started."""
@@ -73,13 +97,13 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with Gateway(settings) as gateway:
-        print(await _start_block(gateway), flush=True)  # noqa: T201 - the block is for the person who started it
+        print(await _start_block(gateway, settings), flush=True)  # noqa: T201 - the block is for the person who started it
         await stop.wait()
     log.info("gateway.stopped")
 
 
-async def _start_block(gateway: Gateway) -> str:
-    """Say where everything is and what to do next."""
+async def _start_block(gateway: Gateway, given: Settings) -> str:
+    """Say where everything is and what to do next; `given` are the settings before anything was filled in."""
     settings = gateway.settings
     here = f"{'http' if settings.tls_cert is None else 'https'}://{_reachable(settings.http_host)}:{settings.http_port}"
     lines = [
@@ -88,6 +112,7 @@ async def _start_block(gateway: Gateway) -> str:
         f"  OpenAPI      {here}{settings.app_prefix}/docs",
         f"  MQTT         {_reachable(settings.listen_host_mqtt)}:{settings.mqtt_port}",
         f"  Data         {settings.data_dir}",
+        *_database_lines(gateway),
     ]
     told = (f"{settings.http_type}://{settings.domain}", settings.mqtt_host)
     if told != (here, _reachable(settings.listen_host_mqtt)):
@@ -99,13 +124,43 @@ async def _start_block(gateway: Gateway) -> str:
         ]
     if not await gateway.registry.users.admin_exists():
         lines.append(f"  First Admin  {_command(settings)} gateway user create-admin --login NAME")
-    if settings.http_host.startswith("127.") or settings.http_host == "localhost":
-        address = local_address()
+        lines += [f"               with {names}" for names in _set_beside(given)]
+    if _is_loopback(settings.http_host):
         lines += [
             "  Devices on the network cannot reach it yet; to open it, start it with these, or with these in .env:",
-            f"    PU_HTTP_HOST=0.0.0.0 PU_DOMAIN={address}:{settings.http_port} PU_MQTT_HOST={address}",
+            f"    {' '.join(_opening(settings, given))}",
         ]
     return "\n".join(lines)
+
+
+def _database_lines(gateway: Gateway) -> list[str]:
+    place, before = place_of(gateway.settings), gateway.previous_database
+    lines = [] if place.is_own_file and before is None else [f"  Database     {place.text}"]
+    if before is not None:
+        lines.append(f"  This data folder went with the {before.text} until now; nothing is copied from there")
+    return lines
+
+
+def _is_loopback(host: str) -> bool:
+    return host.startswith("127.") or host in ("localhost", "::1")
+
+
+def _opening(settings: Settings, given: Settings) -> list[str]:
+    """Return the variables that let devices in, without those that somebody has chosen already."""
+    address = local_address()
+    variables = ["PU_HTTP_HOST=0.0.0.0"]
+    if not given.domain and _is_loopback(settings.domain.partition(":")[0]):
+        variables.append(f"PU_DOMAIN={address}:{settings.http_port}")
+    if not given.mqtt_host and _is_loopback(settings.mqtt_host):
+        variables.append(f"PU_MQTT_HOST={address}")
+    return variables
+
+
+def _set_beside(given: Settings) -> list[str]:
+    """Return one line that says which variables a command needs beside PU_DATA_DIR, or none; never a value."""
+    needed = ("sqlalchemy_database_url", "encrypt_key", "secret_key")
+    names = [f"PU_{name.upper()}" for name in needed if getattr(given, name).get_secret_value()]
+    return [f"{', '.join(names)} set as for this gateway (environment or .env)"] if names else []
 
 
 def _reachable(host: str) -> str:
@@ -127,7 +182,7 @@ def create_admin(
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
 ) -> None:
     """Create an Admin; asks for the password. Works beside a running gateway on the same PU_DATA_DIR."""
-    settings = _settings()
+    settings = _operator_settings()
     if password_stdin:
         password = sys.stdin.readline().rstrip("\n")
     else:
@@ -138,14 +193,16 @@ def create_admin(
             return str((await registry.users.create_admin(login, password)).uuid)
 
     uuid = asyncio.run(create())
-    typer.echo(f"Admin {login} is made in the data folder {settings.data_dir.absolute()}", err=True)
+    place = place_of(settings)
+    database = "" if place.is_own_file else f", database {place.text}"
+    typer.echo(f"Admin {login} is made in the data folder {settings.data_dir.absolute()}{database}", err=True)
     typer.echo(uuid)
 
 
 @app.command()
 def config() -> None:
     """Print the effective settings, secrets masked."""
-    settings = prepare_folder(_settings())
+    settings = prepare_folder(_operator_settings())
     values = settings.model_dump(mode="json")
     typer.echo(json.dumps({f"PU_{name.upper()}": value for name, value in sorted(values.items())}, indent=2))
 
@@ -157,8 +214,12 @@ def rotate_key(
 ) -> None:
     """Replace the generated key that signs tokens; what the old one signed stays valid until --drop-previous."""
     settings = _settings()
-    settings = settings.model_copy(update={"data_dir": make_folder(settings)})
+    check_place(settings)
+    if not settings.data_dir.is_dir():
+        raise StartError(f"There is no data folder {settings.data_dir}; set PU_DATA_DIR to that of the gateway")
+    make_folder(settings)
     if drop_previous:
+        asyncio.run(settle_keys(settings))  # else a start that never saw both keys would not know the new one
         drop_previous_key(settings)
         typer.echo(
             "The previous key is dropped. Restart the gateway: then every token that it signed is refused. People log "
@@ -173,5 +234,17 @@ def rotate_key(
         f"     People get new tokens when they log in, within {settings.auth_token_expiration // 86_400} days; named "
         "tokens are made anew.\n"
         f"  3. {_command(settings)} gateway rotate-secret-key --drop-previous\n"
+        f"{''.join(f'     with {names}{chr(10)}' for names in _set_beside(settings))}"
         "     and restart again."
+    )
+
+
+@app.command("accept-keys")
+def take_keys() -> None:
+    """Let the present keys be those of the database, where those it was written with are lost for good."""
+    asyncio.run(settle_keys(_operator_settings(), whatever_it_was=True))
+    typer.echo(
+        "The present PU_ENCRYPT_KEY and PU_SECRET_KEY are those of the database now. What was encrypted with another "
+        "key stays unreadable and is entered anew: the env of units, credentials of repositories. Tokens that another "
+        "key signed are refused: people log in again, units need their new env.json by hand."
     )

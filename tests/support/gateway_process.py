@@ -92,7 +92,7 @@ class GatewayProcess:
     def wait_until_started(self, limit: float = 60) -> str:
         """Return the start block once its last line is printed: on loopback, how to open the gateway to devices."""
         seen = ""
-        while "  PU_HTTP_HOST=0.0.0.0 " not in seen:
+        while "  PU_HTTP_HOST=0.0.0.0" not in seen:
             line = self._lines.get(timeout=limit)
             assert line is not None, "\n".join(self.errors)
             seen += line

@@ -32,7 +32,9 @@ _OPTIONS = frozenset(
 
 
 def shown(url: URL) -> str:
-    """Return the address without its password, for a message."""
+    """Return the address without its password, or the name of the SQLite file, for a message."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "dashboard_panels",
     "dashboards",
     "idempotency_keys",
+    "key_prints",
     "leases",
     "metadata",
     "mtm_panels_unit_nodes",
@@ -49,7 +50,6 @@ __all__ = [
     "users",
     "window_entry",
 ]
-
 
 metadata = MetaData(
     naming_convention={
@@ -388,4 +388,13 @@ act_counter = Table(  # ours: one row that every act changes, so that what was c
     metadata,
     Column("id", Integer, primary_key=True),
     Column("acts", BigInteger, nullable=False),
+)
+
+key_prints = Table(  # ours: one row, of the keys that everything here was written with; storage/key_prints.py
+    "key_prints",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("encrypt_key", String, nullable=False),
+    Column("secret_key", String, nullable=False),
+    Column("domain", String),
 )

@@ -24,10 +24,10 @@ from pepeunit_gateway.storage.postgresql import check_server, shown, unreachable
 
 __all__ = ["SCHEMA_REVISION", "upgrade"]
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The revision this program works with; a test holds it equal to Alembic's head."""
 
-_KNOWN_REVISIONS = ("0001", "0002", "0003", "0004")
+_KNOWN_REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 
 _TAKE_LOCK = text(f"SELECT pg_advisory_xact_lock({0x50657075})")  # "Pepu"; acts have a lock of their own
 
@@ -84,13 +84,9 @@ async def _keep_copy(database: Database, revision: str, folder: Path) -> None:
 def _refuse_newer(database: Database, revision: str | None) -> None:
     if revision is not None and revision not in _KNOWN_REVISIONS:
         raise StartError(
-            f"The database {_name(database)} has schema {revision}, which is newer than this program "
+            f"The database {shown(database.url)} has schema {revision}, which is newer than this program "
             f"({SCHEMA_REVISION}). Start the newer version of Pepeunit, or restore a backup."
         )
-
-
-def _name(database: Database) -> str:
-    return str(database.url.database) if database.is_sqlite else shown(database.url)
 
 
 async def _look(database: Database) -> str | None:
@@ -133,5 +129,5 @@ async def upgrade(database: Database, folder: Path) -> None:
     except DBAPIError as error:
         advice = "; others hold it, perhaps another upgrade: start again when that is done" if is_busy(error) else ""
         raise StartError(
-            f"The database {_name(database)} cannot be opened or upgraded: {error.orig}{advice}"
+            f"The database {shown(database.url)} cannot be opened or upgraded: {error.orig}{advice}"
         ) from error

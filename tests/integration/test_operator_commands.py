@@ -1,0 +1,151 @@
+"""Commands of the operator beside `gateway run`: on which database and with which keys they work, and what they say."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.support.databases import address_for, session_databases
+from tests.support.gateway_process import GatewayProcess, run_command
+
+PASSWORD = "correct-horse-9"
+URL = "PU_SQLALCHEMY_DATABASE_URL"
+CREATE = ("user", "create-admin", "--password-stdin", "--login")
+KEY = "a-secret-of-the-operator-with-32-characters"
+
+
+@pytest.fixture
+def address(tmp_path) -> Iterator[str]:
+    """A PostgreSQL database without rows."""
+    with session_databases.using("postgresql"):
+        yield address_for(tmp_path)
+
+
+def create_admin(folder, login="boss-1", **variables: str) -> subprocess.CompletedProcess[str]:
+    return run_command(folder, *CREATE, login, stdin=PASSWORD, **variables)
+
+
+def stop_at_once(folder, **variables: str) -> tuple[str, list[str]]:
+    """The start block and the log of a gateway that is stopped when it has started."""
+    with GatewayProcess(folder, **variables) as gateway:
+        block = gateway.wait_until_started()
+        assert gateway.stop() == 0
+    return block, gateway.errors
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The only line of a command that was refused."""
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_the_first_admin_is_made_where_the_gateway_is_and_nowhere_else(tmp_path, address):
+    block, _ = stop_at_once(tmp_path, **{URL: address, "PU_SECRET_KEY": KEY})
+    place = make_url(address)
+    assert f"Database     PostgreSQL {place.database} at 127.0.0.1:{place.port}" in block
+    assert re.search(rf"create-admin --login NAME\n +with {URL}, PU_SECRET_KEY set as for this gateway", block)
+    assert str(place.password) not in block
+    assert KEY not in block
+    kept = (tmp_path / "data" / "database.json").read_text()
+    assert str(place.password) not in kept
+    for command in ((*CREATE, "boss-1"), ("rotate-secret-key",), ("accept-keys",), ("config",)):
+        line = refused(run_command(tmp_path, *command, stdin=PASSWORD))
+        assert f"PostgreSQL {place.database} at 127.0.0.1:{place.port}" in line
+        assert f"set {URL}" in line
+    assert not (tmp_path / "data" / "pepeunit.sqlite3").exists()
+    assert "secret_key" not in json.loads((tmp_path / "data" / "secrets.json").read_text())
+    done = create_admin(tmp_path, **{URL: address, "PU_SECRET_KEY": KEY})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == (
+        f"Admin boss-1 is made in the data folder {tmp_path}/data, database PostgreSQL {place.database} at "
+        f"127.0.0.1:{place.port}\n"
+    )
+
+
+def test_only_a_start_of_the_gateway_changes_the_database_of_a_folder_and_says_so(tmp_path, address):
+    assert create_admin(tmp_path).returncode == 0
+    assert f"unset {URL}" in refused(create_admin(tmp_path, **{URL: address}))
+    said = "went with the SQLite file of the data folder until now"
+    assert [said in stop_at_once(tmp_path, **{URL: address})[0] for _ in range(2)] == [True, False]
+    assert f"set {URL}" in refused(create_admin(tmp_path))
+
+
+def test_a_new_data_folder_is_told_in_one_line_and_rotation_makes_none(tmp_path):
+    for command in (("rotate-secret-key",), ("rotate-secret-key", "--drop-previous")):
+        assert f"no data folder {tmp_path}/data; set PU_DATA_DIR" in refused(run_command(tmp_path, *command))
+    assert not (tmp_path / "data").exists()
+    first, second = create_admin(tmp_path), create_admin(tmp_path, "boss-2")
+    assert first.stderr.splitlines()[0] == (
+        f"pepeunit gateway: the data folder {tmp_path}/data is made now; PU_DATA_DIR names another one"
+    )
+    assert second.stderr.splitlines() == [f"Admin boss-2 is made in the data folder {tmp_path}/data"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "advice"),
+    [
+        ({}, r"PU_HTTP_HOST=0\.0\.0\.0 PU_DOMAIN=\S+ PU_MQTT_HOST=\S+"),
+        ({"PU_DOMAIN": "devices.example"}, r"PU_HTTP_HOST=0\.0\.0\.0 PU_MQTT_HOST=\S+"),
+        ({"PU_DOMAIN": "127.0.0.1:80", "PU_MQTT_HOST": "mqtt.example"}, r"PU_HTTP_HOST=0\.0\.0\.0"),
+    ],
+)
+def test_no_other_address_is_advised_than_one_that_was_chosen(tmp_path, chosen, advice):
+    block, _ = stop_at_once(tmp_path, **chosen)
+    assert re.fullmatch(advice, block.splitlines()[-1].strip())
+
+
+def test_a_second_gateway_with_other_keys_on_one_database_is_refused(tmp_path, address):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    stop_at_once(one, **{URL: address})
+    secrets = json.loads((one / "data" / "secrets.json").read_text())
+    encrypt, secret = {"PU_ENCRYPT_KEY": secrets["encrypt_key"]}, {"PU_SECRET_KEY": secrets["secret_key"]}
+    assert "another PU_ENCRYPT_KEY" in refused(run_command(two, "run", **{URL: address}))
+    assert "another PU_SECRET_KEY" in refused(run_command(two, "run", **{URL: address}, **encrypt))
+    _, log = stop_at_once(two, **{URL: address, "PU_DOMAIN": "other.example"}, **encrypt, **secret)
+    assert [json.loads(line)["now"] for line in log if "storage.domain.differs" in line] == ["other.example"]
+
+
+def test_a_folder_whose_secrets_are_lost_is_told_and_may_go_on_with_new_ones(tmp_path):
+    assert create_admin(tmp_path).returncode == 0
+    (tmp_path / "data" / "secrets.json").unlink()
+    line = refused(run_command(tmp_path, "run"))
+    assert "secrets.json" in line
+    assert "accept-keys" in line
+    done = run_command(tmp_path, "accept-keys")
+    assert done.returncode == 0, done.stderr
+    stop_at_once(tmp_path)
+
+
+def test_keys_that_cannot_be_used_are_not_accepted(tmp_path):
+    assert create_admin(tmp_path).returncode == 0
+    assert "PU_ENCRYPT_KEY must be" in refused(run_command(tmp_path, "accept-keys", PU_ENCRYPT_KEY="bm90IGEga2V5"))
+    stop_at_once(tmp_path)
+
+
+def test_a_key_that_is_dropped_at_once_leaves_a_database_that_starts(tmp_path):
+    assert create_admin(tmp_path).returncode == 0
+    for command in (("rotate-secret-key",), ("rotate-secret-key", "--drop-previous")):
+        done = run_command(tmp_path, *command)
+        assert done.returncode == 0, done.stderr
+    stop_at_once(tmp_path)
+
+
+def test_a_moved_data_folder_keeps_its_own_file(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    assert create_admin(old).returncode == 0
+    shutil.move(old, new)
+    assert create_admin(new, "boss-2").returncode == 0
+    elsewhere = f"sqlite:///{tmp_path}/other.sqlite3"
+    assert f"work on the SQLite file {tmp_path}/other.sqlite3: unset {URL}" in refused(
+        create_admin(new, "boss-3", **{URL: elsewhere})
+    )
+    assert not (tmp_path / "other.sqlite3").exists()
