@@ -1,6 +1,7 @@
 """Users over HTTP, on a real gateway."""
 
 import asyncio
+import json
 from uuid import UUID
 
 import pytest
@@ -209,3 +210,31 @@ async def test_unblocking_one_who_is_not_blocked_changes_nothing(gateway):
     admin, user = await gateway.admin(), await gateway.user("never-blocked")
     assert (await admin.patch(f"/users/unblock/{user.uuid}")).status == 204
     assert (await user.get("/users")).status == 200
+
+
+_AT_ONCE = 40
+
+
+async def _together(gateway, method, path, calls):
+    """Send these calls at once and return the statuses, which the document lists; of 429 also the text."""
+    document = (await gateway.nobody.get("/openapi.json")).body
+    documented = document["paths"][path][method]["responses"]
+    replies = await asyncio.gather(*calls)
+    assert {str(reply.status) for reply in replies} <= set(documented)
+    limited = [reply for reply in replies if reply.status == 429]
+    assert all("Retry-After" in reply.headers for reply in limited)
+    assert all(reply.detail in json.dumps(documented["429"]) for reply in limited)
+    return {reply.status for reply in replies}
+
+
+async def test_whatever_many_logins_and_passwords_at_once_are_answered_is_documented(gateway):
+    admin, numbers = await gateway.admin(), range(_AT_ONCE)
+    made = (admin.post("/users", {"login": f"crowd-{number}", "password": PASSWORD}) for number in numbers)
+    assert await _together(gateway, "post", "/users", made) == {201, 429}
+    user = await gateway.user("changes-often")
+    changed = (user.patch(f"/users/{user.uuid}", {"password": PASSWORD}) for _ in numbers)
+    # the first new password ends the token of the others
+    assert await _together(gateway, "patch", "/users/{uuid}", changed) == {200, 401, 429}
+    body = {"credentials": "changes-often", "password": PASSWORD}
+    logins = (gateway.nobody.post("/users/auth", body) for _ in numbers)
+    assert await _together(gateway, "post", "/users/auth", logins) == {200, 429}

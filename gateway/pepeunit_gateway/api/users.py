@@ -27,6 +27,7 @@ _USERS_ONLY = NoAccessError("only a User may do this")
 _ADMINS_ONLY = NoAccessError("only an Admin may do this")
 _LAST_ADMIN = UserError("this is the last Admin; make another one first", conflict=True)
 _NO_BOT = FeatureFlagError("there is no messenger's bot here; PU_TELEGRAM_TOKEN turns it on once it is available")
+_TOO_MANY = TooManyRequestsError("too many passwords at once; try again in a moment", retry_after=1)
 _TOKEN_SENT = NoAccessError("you hold a valid token; log in without the header x-auth-token")
 
 
@@ -91,6 +92,7 @@ class UserQuery(PageQuery):
         _TAKEN,
         UserError("the password must have 8 to 100 characters"),
         UserError("the login may not be a number: it could be taken for the chat id of a messenger"),
+        _TOO_MANY,
     ),
 )
 async def create_user(registry: Registry, agent: Agent, body: NewUser) -> UserRead:
@@ -109,7 +111,7 @@ async def create_user(registry: Registry, agent: Agent, body: NewUser) -> UserRe
         UnauthorizedError("login or password is wrong"),
         _TOKEN_SENT,
         TooManyRequestsError("too many failed logins; wait 840 s, then try again", retry_after=840),
-        TooManyRequestsError("too many logins at once; try again in a moment", retry_after=1),
+        _TOO_MANY,
     ),
 )
 async def get_token(registry: Registry, agent: Agent, client: ClientAddress, body: Login) -> TokenRead:
@@ -151,7 +153,7 @@ async def get_users(registry: Registry, agent: Agent, query: UserQuery) -> UserL
     return UserList(count=page.count, users=[UserRead.model_validate(user) for user in page.items])
 
 
-@routes.patch("/{uuid}", token=Token.REQUIRED, login_only=True, errors=(_USERS_ONLY, _TAKEN))
+@routes.patch("/{uuid}", token=Token.REQUIRED, login_only=True, errors=(_USERS_ONLY, _TAKEN, _TOO_MANY))
 async def update_user(registry: Registry, agent: Agent, uuid: UUID, body: UserChange) -> UserRead:
     """Change your own login or password.
 

@@ -32,7 +32,7 @@ class Hashing:
             TooManyRequestsError: 16 have a place or wait for one already.
         """
         if self._waiting >= _MOST_WAITING:
-            raise TooManyRequestsError("too many logins at once; try again in a moment", retry_after=1)
+            raise TooManyRequestsError("too many passwords at once; try again in a moment", retry_after=1)
         self._waiting += 1
         try:
             async with self._places:
