@@ -71,7 +71,7 @@ async def test_one_gateway_is_on_duty_and_a_stop_hands_it_over_with_a_higher_fen
         assert (await on_duty(two)).fence > before
 
 
-async def test_another_takes_over_from_a_gateway_that_died(contexts, monkeypatch):
+async def test_w44_another_takes_over_from_a_gateway_that_died(contexts, monkeypatch):
     monkeypatch.setattr(duty_module, "_TTL", 0.3)
     monkeypatch.setattr(duty_module, "_RENEW", 0.05)
     one, two = (Duty(context, name) for context, name in zip(contexts, ("one", "two"), strict=True))
@@ -84,7 +84,7 @@ async def test_another_takes_over_from_a_gateway_that_died(contexts, monkeypatch
         assert (await on_duty(two)).fence > holder.fence
 
 
-async def test_a_holder_that_slept_through_the_end_of_its_lease_changes_nothing(contexts):
+async def test_w44_a_holder_that_slept_through_the_end_of_its_lease_changes_nothing(contexts):
     one, two = (Duty(context, name) for context, name in zip(contexts, ("one", "two"), strict=True))
     await one.keep()
     slow = one.context
@@ -116,7 +116,7 @@ async def highest(context):
         return (await connection.execute(select(func.max(leases.c.fence)))).scalar_one()
 
 
-async def test_a_job_waits_for_the_duty_and_runs_under_it(contexts):
+async def test_w57_a_job_waits_for_the_duty_and_runs_under_it(contexts):
     one, two = (Duty(context, name) for context, name in zip(contexts, ("one", "two"), strict=True))
     await one.keep()
     waiting = asyncio.create_task(two.do(expire))

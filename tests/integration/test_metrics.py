@@ -52,7 +52,7 @@ async def test_the_page_lists_every_name_with_its_kind_and_labels(tmp_path):
     assert exposed == documented
 
 
-async def test_only_admins_and_the_bearer_of_the_token_read_metrics(tmp_path):
+async def test_w18_only_admins_and_the_bearer_of_the_token_read_metrics(tmp_path):
     """W18: figures of the platform are not public."""
     async with GatewayUnderTest(tmp_path, metrics_token=TOKEN) as gateway:
         nobody, user, admin = _root(gateway.nobody), _root(await gateway.user("alice")), _root(await gateway.admin())
@@ -140,7 +140,7 @@ async def test_whether_redis_answers_is_said_as_it_is(tmp_path):
             await until(partial(said, gateway), partial(eq, connected))
 
 
-async def test_two_gateways_in_one_process_count_apart(tmp_path):
+async def test_w56_two_gateways_in_one_process_count_apart(tmp_path):
     """W56: nothing is shared, so that nobody wipes what another counts."""
     async with GatewayUnderTest(tmp_path / "a") as first, GatewayUnderTest(tmp_path / "b") as second:
         for _ in range(3):

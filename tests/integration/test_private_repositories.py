@@ -105,7 +105,7 @@ async def test_credentials_that_could_fill_the_row_are_refused(private):
     assert await private.slot(private.bob) is None
 
 
-async def test_people_fetch_a_registry_not_more_often_than_the_interval_says(tmp_path):
+async def test_w13_people_fetch_a_registry_not_more_often_than_the_interval_says(tmp_path):
     """W13, whichever route asks for the fetch."""
     with GitServer(tmp_path / "git", credentials=(GOOD["username"], GOOD["pat_token"])) as git:
         sample_tree(git, tmp_path / "work")
@@ -129,7 +129,7 @@ async def test_people_fetch_a_registry_not_more_often_than_the_interval_says(tmp
                 assert 3500 < int(reply.headers["Retry-After"]) <= 3600
 
 
-async def test_of_many_who_fetch_a_registry_at_once_one_does(tmp_path):
+async def test_w13_of_many_who_fetch_a_registry_at_once_one_does(tmp_path):
     """W13: it is fetched once, into one folder, and the others are told when to come again."""
     with GitServer(tmp_path / "git") as git:
         sample_tree(git, tmp_path / "work")

@@ -71,7 +71,7 @@ async def status(stage: World, unit: str) -> str | None:
     return (await stage.alice.get(f"/units/{unit}")).body["firmware_update_status"]
 
 
-async def test_a_unit_that_is_deleted_during_a_rollout_harms_no_other(stage, meanwhile):
+async def test_w21_a_unit_that_is_deleted_during_a_rollout_harms_no_other(stage, meanwhile):
     """W21."""
     made = [(await make_unit(stage.alice, stage.repo["uuid"], f"unit-{n}"))["uuid"] for n in range(3)]
     await push(stage)
@@ -227,7 +227,7 @@ async def test_a_unit_that_missed_its_command_is_commanded_again_and_others_are_
     assert await current.hears_nothing()
 
 
-async def test_a_registry_that_cannot_even_be_read_stops_no_other(stage):
+async def test_w21_a_registry_that_cannot_even_be_read_stops_no_other(stage):
     """W21: its stored credentials were encrypted with another key."""
     context = stage.gateway.registry.context
     unit = (await make_unit(stage.alice, stage.repo["uuid"], "unit-1"))["uuid"]

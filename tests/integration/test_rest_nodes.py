@@ -26,7 +26,7 @@ def _edge(output, target):
     return {"node_output_uuid": output["uuid"], "node_input_uuid": target["uuid"]}
 
 
-async def test_setting_an_input_changes_nothing_but_its_state(here):
+async def test_w1_setting_an_input_changes_nothing_but_its_state(here):
     """W1."""
     _, nodes = await _unit(here, "w1-unit", visibility_level="Private")
     path = f"/unit_nodes/{nodes['set_fan/pepeunit']['uuid']}"

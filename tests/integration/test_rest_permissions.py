@@ -179,7 +179,7 @@ async def test_an_edge_made_with_a_permission_stays_until_a_creator_deletes_it(h
     assert (await here.alice.delete(f"/unit_nodes/edges/{edge['uuid']}")).status == 204
 
 
-async def test_an_edge_opens_a_private_node_to_the_unit_at_its_other_end_for_as_long_as_it_is_there(here):
+async def test_w29_an_edge_opens_a_private_node_to_the_unit_at_its_other_end_for_as_long_as_it_is_there(here):
     """W29: nothing of an edge stays behind; W8: values are read by who receives them, not by who sends."""
     sender, outputs = await _unit(here, "edge-private", visibility_level="Private")
     receiver, inputs = await _unit(here, "edge-listens", visibility_level="Private")

@@ -152,7 +152,7 @@ async def test_expired_rows_are_never_read(here):
     assert (reply.body["count"], [row["state"] for row in reply.body["pipe_data"]]) == (1, ["new"])
 
 
-async def test_rows_are_filtered_and_paged(here):
+async def test_w38_rows_are_filtered_and_paged(here):
     """W38."""
     _, node = await new_node(here)
     for minutes, state in ((50, "a1"), (30, "b2"), (10, "a3")):

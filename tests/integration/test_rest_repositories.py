@@ -100,7 +100,7 @@ async def test_a_repository_in_use_is_not_deleted_and_never_by_others(here):
     assert (await here.nobody.delete(path)).status == 401
 
 
-async def test_a_private_repository_needs_credentials_and_shows_them_to_their_owner_only(here, tmp_path):
+async def test_w12_a_private_repository_needs_credentials_and_shows_them_to_their_owner_only(here, tmp_path):
     with GitServer(tmp_path / "git", credentials=("alice", "token-of-alice")) as server:
         sample_tree(server, tmp_path / "work", "secret")
         body = _registry_body(server.url("secret"), is_public_repository=False)

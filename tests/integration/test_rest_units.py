@@ -233,7 +233,7 @@ async def test_commands_are_queued_by_the_creator_and_the_unit_only(here, unit):
     assert (await here.alice.call("POST", path)).detail[0]["loc"] == ["query", "command"]
 
 
-async def test_both_spellings_of_the_log_list_answer(here, unit):
+async def test_w9_both_spellings_of_the_log_list_answer(here, unit):
     for path in ("/units/log_list/", "/units/log_list"):
         params = [("uuid", unit["uuid"]), ("level", "Error"), ("level", "Info")]
         assert (await here.alice.get(path, params)).body == {"count": 0, "unit_logs": []}

@@ -106,7 +106,7 @@ async def state(pair, unit):
     return body["current_commit_version"], body["firmware_update_status"]
 
 
-async def test_who_comes_on_duty_with_an_older_mirror_fetches_before_it_commands(pair):
+async def test_w44_who_comes_on_duty_with_an_older_mirror_fetches_before_it_commands(pair):
     """The one before may have commanded to a commit that this one has not seen: nobody is sent back."""
     unit = await pair.unit_here("unit")
     old = unit.env["PU_COMMIT_VERSION"]

@@ -40,7 +40,7 @@ def reader(api, uuid, *fields):
     return read
 
 
-async def test_a_push_becomes_one_update_command_and_the_report_becomes_success(stage):
+async def test_w50_a_push_becomes_one_update_command_and_the_report_becomes_success(stage):
     unit = await connected(stage, "unit-1")
     uuid, old = unit.api.uuid, unit.env["PU_COMMIT_VERSION"]
     stage.tree.write("main.py", "print('new')\n")
@@ -59,7 +59,7 @@ async def test_a_push_becomes_one_update_command_and_the_report_becomes_success(
     assert await unit.hears_nothing()
 
 
-async def test_new_topics_of_a_commit_become_nodes_before_the_command_whatever_the_device_reports(stage):
+async def test_w23_new_topics_of_a_commit_become_nodes_before_the_command_whatever_the_device_reports(stage):
     """W22, W23: the unit reports the target already, as one flashed by hand does."""
     unit = await connected(stage, "unit-1")
     uuid = unit.api.uuid

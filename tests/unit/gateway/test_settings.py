@@ -75,7 +75,7 @@ def test_addresses_of_postgresql_that_are_meant_as_they_are_read_pass(tmp_path, 
     assert settings.sqlalchemy_database_url.get_secret_value() == given
 
 
-def test_variables_without_effect_are_listed(tmp_path):
+def test_w38_variables_without_effect_are_listed(tmp_path):
     """W38: PU_MIN_TOPIC_UPDATE_TIME was accepted and read by nothing."""
     (tmp_path / ".env").write_text("PU_TELEGRAM_TOKEN=x\n")
     found = unknown_variables(

@@ -56,7 +56,7 @@ def test_a_span_begins_with_the_first_count_and_is_not_made_longer():
     assert counters.increment("key", 10.0) == Count(1, 10.0)
 
 
-def test_counters_are_bounded_and_those_that_end_soonest_give_way():
+def test_w55_counters_are_bounded_and_those_that_end_soonest_give_way():
     """W55."""
     counters = MemoryCounters(Clock(), max_counters=10)
     for number in range(11):

@@ -16,7 +16,7 @@ async def _until(task: asyncio.Task[None], enough: asyncio.Event) -> None:
         await task
 
 
-async def test_a_failing_run_is_logged_and_the_next_one_comes():
+async def test_w57_a_failing_run_is_logged_and_the_next_one_comes():
     """W57."""
     runs, enough = [], asyncio.Event()
 

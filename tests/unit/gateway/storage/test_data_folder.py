@@ -22,7 +22,7 @@ def prepare(folder, **variables):
     return final
 
 
-def test_the_first_start_makes_secrets_that_later_starts_find(tmp_path):
+def test_the_first_start_makes_secrets_that_later_starts_find_w40_b18(tmp_path):
     """W40, B18."""
     folder = tmp_path / "deep" / "data"
     first, second = prepare(folder), prepare(folder)

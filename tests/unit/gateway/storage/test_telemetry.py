@@ -186,7 +186,7 @@ async def test_logs_are_read_by_level_and_page(store):
     assert (count, found) == (2, [rows[2], rows[3]])
 
 
-async def test_expired_rows_are_deleted_in_bounded_steps(database, store, monkeypatch):
+async def test_w54_expired_rows_are_deleted_in_bounded_steps(database, store, monkeypatch):
     """W54: each step is a transaction of its own, so that the ingest waits for none of them for long."""
     monkeypatch.setattr(telemetry, "_DELETE_ROWS", 2)
     steps = []

@@ -97,7 +97,7 @@ async def test_every_column_of_the_contract_exists(database, tmp_path):
 
 
 @EXPRESSION_INDEX
-async def test_every_foreign_key_is_the_start_of_an_index(database, tmp_path):
+async def test_w46_every_foreign_key_is_the_start_of_an_index(database, tmp_path):
     """W46."""
     await upgrade(database, tmp_path)
 
