@@ -193,6 +193,7 @@ class Gateway:
         self._spawn("removals", partial(follow_removals, context, self.broker, feeds.removed))
         self._spawn("pipes", partial(_follow_nodes, ingest, feeds.nodes))
         self._spawn("outbox", sender.run)
+        self._spawn("updates", self.registry.updates.answer)
         self._spawn("news", partial(poll.listen, feeds.repositories))
         if feeds.own_nodes is not None:
             self._spawn("field-pipes", partial(tell_field_pipes, context, feeds.own_nodes))

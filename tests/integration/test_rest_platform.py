@@ -1,5 +1,6 @@
 """What concerns the whole platform over REST: figures, broker hooks, parts that are off, bulk updates, READMEs."""
 
+import asyncio
 from uuid import UUID
 
 import jwt
@@ -111,14 +112,34 @@ async def test_nobody_asks_for_missing_clones_which_the_gateway_fetches_by_itsel
     assert [(await caller.patch(path)).status for caller in callers] == [401, 403, 403, 403]
 
 
-async def test_an_admin_updates_the_units_of_every_repo(here):
-    unit = await make_unit(here.alice, here.repo["uuid"], "bulky")
-    async with here.gateway.registry.context.database.write() as connection:
+async def test_an_admin_updates_the_units_of_every_repo(here, monkeypatch):
+    """The answer waits for no unit; asked again meanwhile the gateway looks once more, however often it was asked."""
+    unit, admin = await make_unit(here.alice, here.repo["uuid"], "bulky"), await here.gateway.admin()
+    registry = here.gateway.registry
+    async with registry.context.database.write() as connection:
         elsewhere = units.update().where(units.c.uuid == UUID(unit["uuid"])).values(current_commit_version="0" * 40)
         await connection.execute(elsewhere)
+    real, looks, began, gate, done = registry.updates.update_all, [], asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def update_all(*, again=False):
+        looks.append(again)
+        began.set()
+        await gate.wait()
+        await real(again=again)
+        if len(looks) == 2:
+            done.set()
+
+    monkeypatch.setattr(registry.updates, "update_all", update_all)
     assert [(await caller.post("/repos/bulk_update")).status for caller in (here.nobody, here.alice)] == [401, 403]
-    assert (await (await here.gateway.admin()).post("/repos/bulk_update")).status == 204
+    assert (await admin.post("/repos/bulk_update")).status == 204
+    async with asyncio.timeout(10):
+        await began.wait()
+        assert [(await admin.post("/repos/bulk_update")).status for _ in range(3)] == [204] * 3
+        assert (await here.alice.get(f"/units/{unit['uuid']}")).body["firmware_update_status"] is None
+        gate.set()
+        await done.wait()
     assert (await here.alice.get(f"/units/{unit['uuid']}")).body["firmware_update_status"] == "RequestSent"
+    assert looks == [True, True]
 
 
 async def _release(here, releases, *, is_compilable=True):

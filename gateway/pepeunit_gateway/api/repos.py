@@ -194,7 +194,7 @@ async def update_units_firmware(registry: Registry, agent: Agent, uuid: UUID) ->
 
 @routes.post("/bulk_update", token=Token.REQUIRED, errors=(NoAccessError("only an Admin may do this"),))
 async def bulk_update(registry: Registry, agent: Agent) -> None:
-    """Do that for every auto-updating Repo; an Admin may."""
+    """Ask for the same for every auto-updating Repo; an Admin may. The answer comes at once, the commands follow."""
     await registry.repos.bulk_update(agent)
 
 

@@ -172,9 +172,9 @@ class Repos:
         await self._updates.update_repo(uuid, again=True)
 
     async def bulk_update(self, agent: Agent) -> None:
-        """Do the same for every auto-updating Repo; an Admin may. A failing one is logged and harms no other."""
+        """Ask for the same for every auto-updating Repo; an Admin may. A failing one is logged and harms no other."""
         require_admin(agent)
-        await self._updates.update_all(again=True)
+        self._updates.ask_all()
 
     async def versions(self, agent: Agent, uuid: UUID) -> Versions:
         """Count the units of a Repo by the commit they report."""

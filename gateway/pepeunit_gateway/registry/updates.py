@@ -4,6 +4,7 @@ Source: protocol/firmware.md 7.9, protocol/broker.md 6.4 and 6.6. W21: one Repo'
 follow the commit they were synchronised to, not the one the device reports. W50: no command to a unit that is current.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -46,6 +47,7 @@ class Updates:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._asked = asyncio.Event()
 
     async def update_all(self, *, again: bool = False) -> None:
         """Look at every auto-updating Repo; a failing one is logged and harms no other (W21).
@@ -55,6 +57,20 @@ class Updates:
         """
         pinned = repos.c.default_commit.is_not(None) if not again else false()
         await self._update(repos.c.is_auto_update_repo | pinned, again=again)
+
+    def ask_all(self) -> None:
+        """Have all units of every auto-updating Repo commanded that do not run their target: `answer` does it.
+
+        Asked again before it begins it does so once. What a gateway that is killed leaves undone, the hourly look does.
+        """
+        self._asked.set()
+
+    async def answer(self) -> None:
+        """Do what `ask_all` asks for, whenever it does, until cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            await self.update_all(again=True)
 
     async def update_registry(self, registry: UUID, *, again: bool = False) -> None:
         """Look at the auto-updating Repos of one registry, whose branches or tags may have moved."""

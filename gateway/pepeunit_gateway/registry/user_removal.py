@@ -1,13 +1,13 @@
 """What goes with a user who is deleted: units, nodes, edges, Repos, permissions, tokens, stored credentials.
 
-Registered repositories stay, with nobody as their creator: others' Repos may use them. Statements do not depend on the
-number of rows, but for one per private repository that the user stored credentials for.
+Registered repositories stay, with nobody as their creator: others' Repos may use them. How many statements run does not
+depend on how many rows there are.
 """
 
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, exists, or_, select, union
+from sqlalchemy import Select, bindparam, exists, or_, select, union
 
 from pepeunit_gateway.access.cipher import Cipher
 from pepeunit_gateway.bus.changes import Change
@@ -80,6 +80,7 @@ def _concerned(user: UUID) -> Any:
 async def _forget_credentials(act: Act, cipher: Cipher, user: UUID) -> None:
     table, column = repository_registry, repository_registry.c.cipher_credentials_private_repository
     rows = (await act.connection.execute(select(table.c.uuid, column).where(column.is_not(None)))).all()
+    left: list[dict[str, Any]] = []
     for row in rows:
         try:
             slots = read_slots(cipher, row.cipher_credentials_private_repository)
@@ -87,5 +88,7 @@ async def _forget_credentials(act: Act, cipher: Cipher, user: UUID) -> None:
             continue  # encrypted with a key that is gone: nobody can use it
         if user in slots:
             del slots[user]
-            values = {column: write_slots(cipher, slots)}
-            await act.connection.execute(table.update().where(table.c.uuid == row.uuid).values(values))
+            left.append({"registry": row.uuid, "slots": write_slots(cipher, slots)})
+    if left:
+        changed = table.update().where(table.c.uuid == bindparam("registry")).values({column: bindparam("slots")})
+        await act.connection.execute(changed, left)
