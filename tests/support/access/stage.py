@@ -27,6 +27,7 @@ from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.repos import NewRepo
 from pepeunit_gateway.registry.repositories import NewRepository
 from pepeunit_gateway.registry.units import NewUnit
+from pepeunit_gateway.storage.tables import permissions
 from tests.support.access.table import AGENTS, ANY, Call, Caller, Subject
 from tests.support.gateway import PASSWORD, GatewayUnderTest
 from tests.support.git_server import GitServer
@@ -157,6 +158,7 @@ class Stage:
                 await self.registry.permissions.grant(
                     creator, NewPermission(holder, holder_type, resource, resource_type)
                 )
+        await self._leave_no_automatic_permissions()
         return Subject(
             repo=str(repo),
             bare_repo=str(bare),
@@ -169,6 +171,12 @@ class Stage:
             holder=str(self.people["permitted User"].uuid),
             secrets={"Unit itself": self._unit_token(unit)},
         )
+
+    async def _leave_no_automatic_permissions(self) -> None:
+        """Take the creator's own rows away: the cells tell what a creator may do for being the creator."""
+        async with self.registry.context.act() as act:
+            own = permissions.c.agent_user_uuid == self.people["creator"].uuid
+            await act.connection.execute(permissions.delete().where(own))
 
     async def _repository(self, level: str) -> Subject:
         is_public = level == "public"
