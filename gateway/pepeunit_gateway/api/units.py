@@ -137,7 +137,7 @@ class UnitQuery(PageQuery):
     search_string: str | None = Field(None, description="every word must occur in the name")
     is_auto_update_from_repo_unit: bool | None = None
     visibility_level: list[VisibilityLevel] = Field(default_factory=list)
-    unit_node_input_uuid: UUID | None = Field(None, description="only the Outputs that feed this Input, if you may see it")
+    unit_node_input_uuid: UUID | None = Field(None, description="only Outputs that feed this Input, if you see it")
     unit_node_type: list[UnitNodeType] = Field(default_factory=list)
     unit_node_uuids: list[UUID] = Field(default_factory=list)
     order_by_create_date: OrderBy = OrderBy.DESC
