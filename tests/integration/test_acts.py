@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserRole, VisibilityLevel
+from pepeunit_gateway.access.permissions import HolderType, ResourceType
 from pepeunit_gateway.errors import ApiError
 from pepeunit_gateway.registry.entities import GitPlatform
 from pepeunit_gateway.registry.nodes import NodeChange
+from pepeunit_gateway.registry.permissions import NewPermission
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.repos import NewRepo, RepoChange
 from pepeunit_gateway.registry.repositories import NewRepository
@@ -46,7 +48,8 @@ class Stage:
     def __init__(self, gateway: GatewayUnderTest, owner: Api, admin: Api, names: dict[str, Any]) -> None:
         self.gateway, self.owner, self.names = gateway, owner, names
         self.agent = Agent(AgentType.USER, UUID(owner.uuid), UserRole.USER)
-        self.admin = Agent(AgentType.USER, UUID(admin.uuid), UserRole.ADMIN)
+        self.admin_uuid = UUID(admin.uuid)
+        self.admin = Agent(AgentType.USER, self.admin_uuid, UserRole.ADMIN)
 
     @property
     def registry(self) -> Registry:
@@ -59,7 +62,7 @@ async def stage(gateway, server, tmp_path):
     sample_tree(server, tmp_path)
     registry, repo = await make_repo(owner, server.url("sample"), "sample")
     first, second = [await make_unit(owner, repo["uuid"], name) for name in ("first", "second")]
-    return Stage(
+    stage = Stage(
         gateway,
         owner,
         await gateway.admin(),
@@ -72,6 +75,8 @@ async def stage(gateway, server, tmp_path):
             "input": (await nodes_of(owner, second["uuid"]))["set_fan/pepeunit"]["uuid"],
         },
     )
+    await stage.registry.permissions.grant(stage.agent, _given(stage))
+    return stage
 
 
 Act = Callable[[Stage], Awaitable[object]]
@@ -79,6 +84,11 @@ Act = Callable[[Stage], Awaitable[object]]
 
 def _uuid(stage: Stage, name: str) -> UUID:
     return UUID(stage.names[name])
+
+
+def _given(stage: Stage) -> NewPermission:
+    """A permission that the Admin holds from the beginning."""
+    return NewPermission(stage.admin_uuid, HolderType.USER, _uuid(stage, "first"), ResourceType.UNIT)
 
 
 ACTS: dict[str, Act] = {
@@ -105,12 +115,19 @@ ACTS: dict[str, Act] = {
         s.agent, _uuid(s, "first"), UnitChange(name="renamed", visibility_level=VisibilityLevel.PRIVATE)
     ),
     "block a user": lambda s: s.registry.users.block(s.admin, s.agent.uuid),
+    "give a permission": lambda s: s.registry.permissions.grant(
+        s.agent, NewPermission(_uuid(s, "second"), HolderType.UNIT, _uuid(s, "output"), ResourceType.UNIT_NODE)
+    ),
+    "take a permission away": lambda s: s.registry.permissions.revoke(
+        s.agent, holder=_given(s).agent_uuid, resource=_given(s).resource_uuid
+    ),
     "command a unit": lambda s: s.registry.updates.update_unit(_uuid(s, "first"), force=True),
     "register a user": lambda s: s.registry.users.create_admin("someone", "correct-horse-9"),
 }
 
 
 SHORT = {"block a user", "change a Repo", "register a user"}  # one statement besides the look at the row
+TOLD = {"block a user", "give a permission", "register a user", "take a permission away"}  # to the trail, by one row
 
 
 async def _strike(stage: Stage, act: Act, number: int, *, after: bool) -> bool:
@@ -136,7 +153,9 @@ async def test_a_failure_at_any_statement_leaves_nothing_of_the_act(stage, name)
         assert await _strike(stage, act, number, after=True)
         assert await snapshot(database) == before
     assert number > (2 if name in SHORT else 3), "the act wrote less than expected"
-    assert await snapshot(database) != before, "without a fault the act has an effect"
+    after = await snapshot(database)
+    assert after != before, "without a fault the act has an effect"
+    assert len(after["audit"]) == len(before["audit"]) + (name in TOLD)
 
 
 async def test_an_edge_whose_schema_cannot_be_read_is_stored_and_answered_as_stored(stage):
