@@ -116,6 +116,19 @@ async def test_w35_creation_change_and_deletion_of_nodes_are_told_in_the_contrac
     assert {action for action, _ in await pipe.hear(*uuids)} == {"Delete"}
 
 
+async def test_w35_nodes_that_become_less_visible_with_their_unit_are_told(stage, pipe):
+    unit = await make_unit(stage.alice, stage.repo["uuid"], "unit-1")
+    nodes = await nodes_of(stage.alice, unit["uuid"])
+    uuids = [node["uuid"] for node in nodes.values()]
+    assert {row["visibility_level"] for _, row in await pipe.hear(*uuids)} == {"Public"}
+    hidden = nodes["raw_in"]["uuid"]
+    assert (await stage.alice.patch(f"/unit_nodes/{hidden}", {"visibility_level": "Private"})).status == 200
+    await pipe.hear(hidden)
+    assert (await stage.alice.patch(f"/units/{unit['uuid']}", {"visibility_level": "Internal"})).status == 200
+    others = set(uuids) - {hidden}
+    assert {row["visibility_level"] for _, row in await pipe.hear(*others)} == {"Internal"}
+
+
 async def test_a_new_configuration_is_told(stage, pipe):
     unit = await make_unit(stage.alice, stage.repo["uuid"], "unit-1")
     node = (await nodes_of(stage.alice, unit["uuid"]))["temperature/pepeunit"]["uuid"]

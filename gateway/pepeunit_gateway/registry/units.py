@@ -136,15 +136,20 @@ def _checked_rule(agent: Agent, row: Row[Any], values: dict[str, Any]) -> UnitRu
 
 
 async def _tighten_nodes(act: Act, unit: UUID, level: VisibilityLevel) -> None:
-    """Raise nodes that are more open than their unit; relaxing lowers none (protocol/security.md 4.5)."""
+    """Raise nodes that are more open than their unit; relaxing lowers none (protocol/security.md 4.5).
+
+    Those that changed are announced (W35).
+    """
     more_open = {
         VisibilityLevel.PUBLIC: [],
         VisibilityLevel.INTERNAL: [VisibilityLevel.PUBLIC.value],
         VisibilityLevel.PRIVATE: [VisibilityLevel.PUBLIC.value, VisibilityLevel.INTERNAL.value],
     }[level]
     if more_open:
-        await act.connection.execute(
+        raised = await act.connection.execute(
             units_nodes.update()
             .where(units_nodes.c.unit_uuid == unit, units_nodes.c.visibility_level.in_(more_open))
             .values(visibility_level=level.value, last_update_datetime=act.now)
+            .returning(units_nodes.c.uuid)
         )
+        act.announce(Change.NODE, raised.scalars())
