@@ -40,8 +40,6 @@ async def require_standing(connection: AsyncConnection, agent: Agent) -> None:
         stands = (await connection.execute(_PROGRAM, values)).one_or_none() is not None
     else:
         row = (await connection.execute(_USER, {"agent": agent.uuid})).one_or_none()
-        stands = (
-            row is not None and row.status != UserStatus.BLOCKED.value and row.token_generation == agent.generation
-        )
+        stands = row is not None and row.status != UserStatus.BLOCKED.value and row.token_generation == agent.generation
     if not stands:
         raise UnauthorizedError("Token was revoked")

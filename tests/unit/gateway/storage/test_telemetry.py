@@ -267,3 +267,34 @@ def _report(states, seen, nodes):
         states=[StateRow(unit, "{}", None, NOW) for unit in states],
         seen=[(unit, NOW) for unit in seen],
     )
+
+
+async def test_the_store_binds_every_value_w9(database, store):
+    """What clients say reaches the database as values beside the statements, never inside them."""
+    text, statements = "x') OR 1=1; DROP TABLE units --", []
+    unit = await add_unit(database)
+    node = await add_node(database, unit)
+
+    def ran(_connection, _cursor, statement, *_):
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", ran)
+    try:
+        await store.write_batch(
+            TelemetryBatch(
+                last_values=[LastValueRow(node, text, NOW)],
+                windows=[window(node, text), window(node, "other")],
+                states=[StateRow(unit, text, text[:40], NOW)],
+                logs=[line(unit, text, level=text), line(unit, "other")],
+            )
+        )
+        count, found = await store.read_window(node, WindowFilter(search=text), NOW)
+        assert (count, [row.state for row in found]) == (1, [text])
+        count, lines = await store.read_logs(unit, [text], offset=0, limit=10, ascending=True, now=NOW)
+        assert (count, [row.text for row in lines]) == (1, [text])
+    finally:
+        event.remove(Engine, "before_cursor_execute", ran)
+    assert await store.read_last_value(node) == LastValueRow(node, text, NOW)
+    assert (await row_of(database, units, unit))["unit_state_dict"] == text
+    assert len(statements) > 6
+    assert not [statement for statement in statements if "DROP TABLE" in statement]
