@@ -32,6 +32,7 @@ from pepeunit_gateway.logs import configure_logs
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.removals import remove_queued
 from pepeunit_gateway.settings import Settings
+from pepeunit_gateway.storage.database_place import keep_place
 from tests.support.killed_acts import ACTS, make_world
 from tests.support.postgres import PostgresServer
 from tests.support.statements import snapshot
@@ -161,6 +162,7 @@ class Place:
         if self._server is not None:
             self._server.drop_database("used")
             self._server.create_database("used", template="made")
+            keep_place(self.settings("used"))  # the copied folder is on the copied database
 
     def files(self) -> list[str]:
         """Return the mirrors and archives that are kept."""
