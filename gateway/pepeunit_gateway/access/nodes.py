@@ -1,7 +1,7 @@
 """Who may do what with a unit node and the edges at it. Source: decisions.md 1, 2 and 16; W3 and W8.
 
 `permitted` is always a fact that the caller loaded: a permission row names the agent, or, for a Unit, an edge joins the
-node with one of its own. The creator needs no row; an Admin has no rights here.
+node with one of its own. The creator needs no row; an Admin deletes edges and has no other rights here.
 """
 
 from uuid import UUID

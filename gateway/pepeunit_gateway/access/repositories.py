@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from pepeunit_gateway.access.agents import Agent, AgentType
-from pepeunit_gateway.access.rules import require_token, require_user
+from pepeunit_gateway.access.rules import refuse_sight, require_user
 from pepeunit_gateway.errors import NoAccessError
 
 __all__ = ["may_see_repository", "require_repository_sight", "require_repository_use"]
@@ -21,8 +21,7 @@ def require_repository_sight(agent: Agent, *, is_public: bool) -> None:
         UnauthorizedError, NoAccessError: not this agent.
     """
     if not may_see_repository(agent, is_public=is_public):
-        require_token(agent)
-        raise NoAccessError("you may not see this entity")
+        refuse_sight(agent)
 
 
 def require_repository_use(agent: Agent, *, is_public: bool, has_valid_credentials: bool) -> UUID:

@@ -9,6 +9,7 @@ Source: protocol/security.md 4.1, 4.2 and 4.5; decisions.md 2, 16 and 17. The cr
 an Admin reads public fields of everything, blocks users, deletes and revokes, and nothing else.
 """
 
+from typing import NoReturn
 from uuid import UUID
 
 from pepeunit_gateway.access.agents import Agent, AgentType, VisibilityLevel
@@ -17,6 +18,7 @@ from pepeunit_gateway.errors import NoAccessError, UnauthorizedError, Validation
 __all__ = [
     "check_child_visibility",
     "may_see",
+    "refuse_sight",
     "require_admin",
     "require_creator",
     "require_creator_or_admin",
@@ -69,8 +71,17 @@ def require_sight(
         UnauthorizedError: there is no token and the entity is not Public.
         NoAccessError: the agent may not see it.
     """
-    if may_see(agent, visibility=visibility, creator_uuid=creator_uuid, permitted=permitted, acting=acting):
-        return
+    if not may_see(agent, visibility=visibility, creator_uuid=creator_uuid, permitted=permitted, acting=acting):
+        refuse_sight(agent)
+
+
+def refuse_sight(agent: Agent) -> NoReturn:
+    """Tell an agent that it may not see an entity.
+
+    Raises:
+        UnauthorizedError: there is no token.
+        NoAccessError: there is one.
+    """
     require_token(agent)
     raise NoAccessError("you may not see this entity")
 

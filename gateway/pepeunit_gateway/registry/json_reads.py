@@ -16,8 +16,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, Select, Table, func, select
 
-from pepeunit_gateway.access.agents import Agent, VisibilityLevel
-from pepeunit_gateway.access.rules import require_sight
+from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.rules import refuse_sight
 from pepeunit_gateway.errors import NotFoundError
 from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, Paging
 from pepeunit_gateway.registry.visibility import visible
@@ -122,7 +122,7 @@ class JsonReads(Generic[_W]):
             raise NotFoundError(f"there is no {self._noun} {uuid}")
         seen, *columns = rows[0]
         if not seen:
-            require_sight(agent, visibility=VisibilityLevel.PRIVATE, creator_uuid=None, permitted=False)
+            refuse_sight(agent)
         return columns
 
     async def page(self, agent: Agent, wanted: _W) -> tuple[int, _Rows]:
