@@ -10,7 +10,9 @@ PostgreSQL: readers see one snapshot (REPEATABLE READ, read only). A statement t
 transaction that was left open, end with an error instead of holding up others.
 """
 
+import asyncio
 import contextlib
+import math
 import sqlite3
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -21,6 +23,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
+from sqlalchemy.util import await_only
 
 from pepeunit_gateway.storage.postgresql import connector, watch_connections
 from pepeunit_gateway.storage.search import LOWER, lower
@@ -35,11 +38,9 @@ SINGLE: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 """The options of a connection whose statements stand alone, by the kind of database."""
 
-_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-)
+_WAL = "PRAGMA journal_mode=WAL"
+_PRAGMAS = ("PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
+_WAL_PAUSE = 0.05
 _POOL_TIMEOUT = 30.0
 _READ_TIMEOUT = 30.0
 _WRITE_TIMEOUT = 60.0
@@ -69,6 +70,7 @@ def sqlite_engine(url: URL, *, begin: str, pool_size: int, busy_timeout: float) 
     def _connected(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # transactions are begun by us, not by the driver's guess
         with contextlib.closing(connection.cursor()) as cursor:
+            _enter_wal_mode(cursor, busy_timeout)
             for pragma in (*_PRAGMAS, f"PRAGMA busy_timeout={round(busy_timeout * 1000)}"):
                 cursor.execute(pragma)
         connection.create_function(LOWER, 1, lower, deterministic=True)
@@ -80,6 +82,23 @@ def sqlite_engine(url: URL, *, begin: str, pool_size: int, busy_timeout: float) 
 
     event.listen(engine.sync_engine, "handle_error", _end_transaction)
     return engine
+
+
+def _enter_wal_mode(cursor: Any, patience: float) -> None:
+    """Switch to WAL mode, which stays with the file; wait `patience` seconds for others that do so at this moment.
+
+    SQLite does not wait by itself here: of several that switch a new file at once all but one are refused.
+    """
+    tries = max(1, math.ceil(patience / _WAL_PAUSE))
+    for left in reversed(range(tries)):
+        try:
+            cursor.execute(_WAL)
+        except sqlite3.OperationalError as error:
+            if not left or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            await_only(asyncio.sleep(_WAL_PAUSE))
+        else:
+            return
 
 
 def _end_transaction(context: ExceptionContext) -> None:

@@ -1,5 +1,6 @@
 """Connections to SQLite: pragmas that really hold, and files that others use or that are none."""
 
+import asyncio
 import sqlite3
 
 import pytest
@@ -39,6 +40,21 @@ async def test_a_writer_that_waited_in_vain_for_another_process_is_told_apart_an
             await add_unit(database)
         finally:
             other.close()
+
+
+async def test_a_new_file_that_others_write_at_this_moment_is_waited_for(tmp_path):
+    path = tmp_path / "x.sqlite3"
+    other = sqlite3.connect(path, isolation_level=None)  # in no WAL mode yet, as a new file is
+    other.execute("CREATE TABLE x (y)")
+    other.execute("BEGIN IMMEDIATE")
+    database = Database(URL.create("sqlite+aiosqlite", database=str(path)))
+    try:
+        asyncio.get_running_loop().call_later(0.3, other.execute, "ROLLBACK")
+        async with database.read() as connection:
+            assert (await connection.execute(text("PRAGMA journal_mode"))).scalar_one() == "wal"
+    finally:
+        await database.close()
+        other.close()
 
 
 async def test_a_file_that_is_no_database_is_a_clear_message(tmp_path):
