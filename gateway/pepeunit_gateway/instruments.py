@@ -11,7 +11,7 @@ from pepeunit_gateway.bus.port import Bus
 from pepeunit_gateway.datapipe.counters import IngestCounters
 from pepeunit_gateway.datapipe.stages import Drop
 from pepeunit_gateway.storage.database import Database
-from pepeunit_gateway.storage.tables import outbox
+from pepeunit_gateway.storage.own_tables import outbox
 
 __all__ = ["make_instruments"]
 

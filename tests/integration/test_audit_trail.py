@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserRole
 from pepeunit_gateway.registry.audit import Action, Audit, Subject, record
-from pepeunit_gateway.storage.tables import audit
+from pepeunit_gateway.storage.own_tables import audit
 from tests.support.gateway import PASSWORD, GatewayUnderTest
 from tests.support.rest_world import MISSING, world
 from tests.support.sample_program import make_unit

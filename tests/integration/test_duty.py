@@ -13,7 +13,7 @@ from pepeunit_gateway.jobs.expiry import expire
 from pepeunit_gateway.parts import make_context
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.data_folder import prepare_folder
-from pepeunit_gateway.storage.tables import leases
+from pepeunit_gateway.storage.own_tables import leases
 from tests.support.polling import until
 from tests.support.redis import RedisServer
 

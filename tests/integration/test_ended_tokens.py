@@ -16,7 +16,8 @@ from sqlalchemy import update
 from pepeunit_gateway.access.agents import AgentType
 from pepeunit_gateway.access.tokens import user_token
 from pepeunit_gateway.api.server import TABLES
-from pepeunit_gateway.storage.tables import named_tokens, units, users
+from pepeunit_gateway.storage.own_tables import named_tokens
+from pepeunit_gateway.storage.tables import units, users
 from tests.support.access.entities import ENTITIES
 from tests.support.access.stage import open_stage
 from tests.support.access.table import Call

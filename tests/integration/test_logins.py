@@ -18,7 +18,8 @@ from pepeunit_gateway.bus.redis import RedisBus
 from pepeunit_gateway.errors import TooManyRequestsError, UnauthorizedError, UserError
 from pepeunit_gateway.registry.hashing import Hashing
 from pepeunit_gateway.registry.logins import Logins
-from pepeunit_gateway.storage.tables import audit, users
+from pepeunit_gateway.storage.own_tables import audit
+from pepeunit_gateway.storage.tables import users
 from tests.support.gateway import PASSWORD, GatewayUnderTest
 from tests.support.redis import RedisServer
 

@@ -8,9 +8,8 @@ from sqlalchemy import func, select
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserRole
 from pepeunit_gateway.registry.credentials import read_slots
+from pepeunit_gateway.storage.own_tables import metadata, named_tokens
 from pepeunit_gateway.storage.tables import (
-    metadata,
-    named_tokens,
     permissions,
     repository_registry,
     unit_logs,

@@ -8,9 +8,8 @@ from aiohttp import FormData
 
 from pepeunit_gateway.firmware.mirrors import Credentials
 from pepeunit_gateway.registry.credentials import with_slot, write_slots
+from pepeunit_gateway.storage.own_tables import audit, named_tokens
 from pepeunit_gateway.storage.tables import (
-    audit,
-    named_tokens,
     permissions,
     repos,
     repository_registry,

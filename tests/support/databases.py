@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from pepeunit_gateway.storage.database import Database
-from pepeunit_gateway.storage.tables import metadata
+from pepeunit_gateway.storage.own_tables import metadata
 from pepeunit_gateway.storage.upgrade import upgrade
 from tests.support.postgres import PostgresServer
 

@@ -9,7 +9,7 @@ from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pepeunit_gateway.storage.database import Database
-from pepeunit_gateway.storage.tables import metadata
+from pepeunit_gateway.storage.own_tables import metadata
 
 __all__ = ["InjectedError", "StatementCounter", "fail_write", "snapshot"]
 

@@ -6,8 +6,9 @@ from pepeunit_gateway.access.agents import BOT, Agent, AgentType, Scope, UserRol
 from pepeunit_gateway.access.tokens import Claims, read_token
 from pepeunit_gateway.errors import NoAccessError, UnauthorizedError
 from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.storage.own_tables import named_tokens
 from pepeunit_gateway.storage.queries import FixedQuery, parameter
-from pepeunit_gateway.storage.tables import named_tokens, units, users
+from pepeunit_gateway.storage.tables import units, users
 
 __all__ = ["Agents"]
 

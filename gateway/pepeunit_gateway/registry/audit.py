@@ -25,7 +25,8 @@ from pepeunit_gateway.access.rules import require_admin
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import Page
 from pepeunit_gateway.registry.listing import FIRST_PAGE, Paging, fetch_page
-from pepeunit_gateway.storage.tables import audit, units, users
+from pepeunit_gateway.storage.own_tables import audit
+from pepeunit_gateway.storage.tables import units, users
 
 __all__ = [
     "Action",

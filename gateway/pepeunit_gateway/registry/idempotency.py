@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.errors import UnitError
 from pepeunit_gateway.registry.context import Act, Context
-from pepeunit_gateway.storage.tables import idempotency_keys
+from pepeunit_gateway.storage.own_tables import idempotency_keys
 
 __all__ = ["KEY_LIFETIME", "forget_old_keys", "recall_answer", "remember_answer", "request_digest"]
 

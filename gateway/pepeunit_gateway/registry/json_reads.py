@@ -22,8 +22,8 @@ from pepeunit_gateway.errors import NotFoundError
 from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, Paging
 from pepeunit_gateway.registry.visibility import visible
 from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.own_tables import act_counter
 from pepeunit_gateway.storage.queries import FixedQuery, parameter
-from pepeunit_gateway.storage.tables import act_counter
 
 __all__ = ["JsonReads", "Listing"]
 

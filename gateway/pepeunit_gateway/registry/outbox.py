@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.registry.context import Act, Context
-from pepeunit_gateway.storage.tables import outbox, unit_logs
+from pepeunit_gateway.storage.own_tables import outbox
+from pepeunit_gateway.storage.tables import unit_logs
 from pepeunit_gateway.topics import BackendTopicCommand, command_topic
 
 __all__ = ["Command", "Outbox", "queue_commands"]

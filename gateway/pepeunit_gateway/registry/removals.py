@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from pepeunit_gateway.registry.context import Act, Context
-from pepeunit_gateway.storage.tables import telemetry_removals
+from pepeunit_gateway.storage.own_tables import telemetry_removals
 
 __all__ = ["queue_removals", "remove_queued"]
 

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent, AgentType, UserStatus
 from pepeunit_gateway.errors import UnauthorizedError
-from pepeunit_gateway.storage.tables import named_tokens, units, users
+from pepeunit_gateway.storage.own_tables import named_tokens
+from pepeunit_gateway.storage.tables import units, users
 
 __all__ = ["require_standing"]
 

@@ -19,7 +19,7 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.entities import Page
 from pepeunit_gateway.registry.listing import FIRST_PAGE, Paging, fetch_page
 from pepeunit_gateway.registry.naming import check_name
-from pepeunit_gateway.storage.tables import named_tokens
+from pepeunit_gateway.storage.own_tables import named_tokens
 
 __all__ = ["NamedToken", "Tokens"]
 

@@ -21,7 +21,8 @@ from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch
 from pepeunit_gateway.registry.naming import check_login, check_name, check_password
 from pepeunit_gateway.registry.removals import remove_queued
 from pepeunit_gateway.registry.user_removal import remove_user
-from pepeunit_gateway.storage.tables import named_tokens, users
+from pepeunit_gateway.storage.own_tables import named_tokens
+from pepeunit_gateway.storage.tables import users
 
 __all__ = ["UserFilter", "Users"]
 

@@ -17,8 +17,8 @@ from sqlalchemy.pool import QueuePool
 
 from pepeunit_gateway.storage.engines import POSTGRESQL, SINGLE, SQLITE, postgresql_engine, sqlite_engine
 from pepeunit_gateway.storage.outages import DatabaseAwayError
+from pepeunit_gateway.storage.own_tables import act_counter
 from pepeunit_gateway.storage.queries import FixedQuery
-from pepeunit_gateway.storage.tables import act_counter
 
 __all__ = ["Database"]
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.errors import PepeunitError
 from pepeunit_gateway.storage.database import Database
-from pepeunit_gateway.storage.tables import leases
+from pepeunit_gateway.storage.own_tables import leases
 
 __all__ = ["FencedDatabase", "LeaseLostError", "highest_fence"]
 

@@ -19,8 +19,8 @@ from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.outages import DatabaseAwayError
+from pepeunit_gateway.storage.own_tables import key_prints
 from pepeunit_gateway.storage.postgresql import shown, unreachable
-from pepeunit_gateway.storage.tables import key_prints
 
 __all__ = ["accept_keys", "check_keys"]
 

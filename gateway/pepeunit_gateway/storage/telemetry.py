@@ -17,14 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pepeunit_gateway.storage import bulk
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.search import contains
-from pepeunit_gateway.storage.tables import (
-    aggregation_entry,
-    n_last_entry,
-    unit_logs,
-    units,
-    units_nodes,
-    window_entry,
-)
+from pepeunit_gateway.storage.tables import aggregation_entry, n_last_entry, unit_logs, units, units_nodes, window_entry
 
 __all__ = [
     "Awaited",

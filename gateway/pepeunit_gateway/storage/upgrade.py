@@ -24,10 +24,10 @@ from pepeunit_gateway.storage.postgresql import check_server, shown, unreachable
 
 __all__ = ["SCHEMA_REVISION", "upgrade"]
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The revision this program works with; a test holds it equal to Alembic's head."""
 
-_KNOWN_REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+_KNOWN_REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 
 _TAKE_LOCK = text(f"SELECT pg_advisory_xact_lock({0x50657075})")  # "Pepu"; acts have a lock of their own
 

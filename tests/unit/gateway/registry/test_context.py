@@ -15,7 +15,7 @@ from pepeunit_gateway.errors import UnauthorizedError
 from pepeunit_gateway.parts import make_context
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.data_folder import make_folder, prepare_folder
-from pepeunit_gateway.storage.tables import audit
+from pepeunit_gateway.storage.own_tables import audit
 
 BOTH_DATABASES = True
 

@@ -14,8 +14,8 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.own_tables import act_counter
 from pepeunit_gateway.storage.queries import FixedQuery
-from pepeunit_gateway.storage.tables import act_counter
 
 BOTH_DATABASES = True
 

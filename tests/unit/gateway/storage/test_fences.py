@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from pepeunit_gateway.storage.fences import FencedDatabase, LeaseLostError, highest_fence
-from pepeunit_gateway.storage.tables import telemetry_removals
+from pepeunit_gateway.storage.own_tables import telemetry_removals
 
 BOTH_DATABASES = True
 

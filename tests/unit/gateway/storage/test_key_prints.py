@@ -12,7 +12,7 @@ from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.key_prints import accept_keys, check_keys
-from pepeunit_gateway.storage.tables import key_prints
+from pepeunit_gateway.storage.own_tables import key_prints
 from tests.support.databases import open_database
 
 BOTH_DATABASES = True

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from pepeunit_gateway.errors import StartError
 from pepeunit_gateway.storage import upgrade as module
 from pepeunit_gateway.storage.database import Database
-from pepeunit_gateway.storage.tables import metadata
+from pepeunit_gateway.storage.own_tables import metadata
 from pepeunit_gateway.storage.upgrade import SCHEMA_REVISION, upgrade
 from tests.support.databases import open_database, session_databases
 
