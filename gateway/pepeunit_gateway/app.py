@@ -89,6 +89,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             yield Registry(context, _no_broker)
         finally:
             await context.bus.stop()
+            await context.mirrors.close()
 
 
 async def settle_keys(settings: Settings, *, whatever_it_was: bool = False) -> None:
@@ -148,6 +149,7 @@ class Gateway:
         await upgrade(database, settings.data_dir)
         context = make_context(settings, database)
         await check_keys(database, settings, domain=settings.domain)
+        self._stack.push_async_callback(context.mirrors.close)
         feeds = _Feeds(context.bus)
         await context.bus.start()
         self._stack.push_async_callback(context.bus.stop)

@@ -18,7 +18,6 @@ from pepeunit_gateway.storage.telemetry import TelemetryStore
 __all__ = ["broker_config", "ingest_config", "make_bus", "make_context", "utc_now"]
 
 _GIT_TIMEOUT = 120.0
-_ARCHIVE_CACHE_BYTES = 512 * 1024 * 1024
 
 
 def utc_now() -> datetime:
@@ -58,7 +57,9 @@ def make_context(settings: Settings, database: Database) -> Context:
         database=database,
         telemetry=TelemetryStore(database),
         mirrors=mirrors,
-        archives=ArchiveCache(settings.data_dir / "archives", mirrors, max_bytes=_ARCHIVE_CACHE_BYTES),
+        archives=ArchiveCache(
+            settings.data_dir / "archives", mirrors, max_bytes=settings.archive_cache_size * 1024 * 1024
+        ),
         bus=make_bus(settings),
         cipher=cipher,
         clock=utc_now,

@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pepeunit_gateway.crons import check_cron
 from pepeunit_gateway.errors import SettingsError
 from pepeunit_gateway.hosts import (
     Network,
@@ -112,6 +113,14 @@ class Settings(BaseSettings):
     repo_poll_interval: float = Field(60.0, ge=1.0, le=86_400.0)
     min_interval_sync_repository: float = Field(10.0, ge=0.0)
     max_external_repo_size: int = Field(50, ge=1)
+    github_token_name: str = ""
+    github_token_pat: SecretStr = SecretStr("")
+    archive_cache_size: int = Field(512, ge=1)
+
+    # Jobs
+    update_spread: float = Field(30.0, ge=0.0, le=3600.0)
+    update_cron: Annotated[str, AfterValidator(check_cron)] = "0 * * * *"
+    cleanup_cron: Annotated[str, AfterValidator(check_cron)] = "30 3 * * *"
 
     # Units
     state_send_interval: int = Field(60, ge=1)

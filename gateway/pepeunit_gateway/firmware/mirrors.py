@@ -20,6 +20,7 @@ from pepeunit_gateway.firmware.locks import hold_file_lock, try_file_lock
 from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs
 from pepeunit_gateway.firmware.remotes import Credentials, Remote
 from pepeunit_gateway.firmware.urls import RepositoryUrl, check_file, parse_url
+from pepeunit_gateway.firmware.web import Web
 from pepeunit_gateway.topics import parse_uuid
 
 __all__ = ["Commit", "Credentials", "MirrorCache", "SyncResult"]
@@ -53,6 +54,7 @@ class MirrorCache:
     ) -> None:
         self.max_size = max_size
         self.history = History()
+        self.web = Web(allow_private=allow_private)
         self._root = root
         self._allow_private = allow_private
         self._allow_file = allow_file
@@ -62,6 +64,10 @@ class MirrorCache:
         self._published: dict[UUID, tuple[tuple[int, int], Refs]] = {}
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_leftovers(root)
+
+    async def close(self) -> None:
+        """Close connections to servers."""
+        await self.web.close()
 
     def mirror(self, registry: UUID) -> Path:
         """Return the folder of a registry's mirror, whether it exists or not."""
