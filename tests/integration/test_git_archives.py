@@ -326,3 +326,22 @@ async def test_an_unknown_commit_is_told(repository, archives, commit):
 async def test_without_a_mirror_the_answer_says_what_to_do(repository, archives):
     with pytest.raises(GitRepoError, match="not been fetched yet"):
         await archives.build(repository.registry, repository.first, ENV, SCHEMA, ArchiveFormat.tar())
+
+
+async def test_an_archive_without_the_program_holds_the_units_own_files_alone(repository, archives):
+    repository.tree.write(".pepeignore", b"\xff not UTF-8")
+    commit = repository.tree.commit("a broken .pepeignore, which compiled programs do not need")
+    repository.tree.push()
+    await repository.sync()
+    for fmt in (ArchiveFormat.tar(), ArchiveFormat.zip()):
+        built = await archives.build(repository.registry, commit, ENV, SCHEMA, fmt, with_program=False)
+        async with built:
+            data = io.BytesIO(await built.read())
+        if fmt.kind == "tar":
+            with tarfile.open(fileobj=data, mode="r:") as archive:
+                assert archive.getnames() == ["./env.json", "./schema.json"]
+                assert archive.extractfile("./env.json").read() == ENV
+        else:
+            with zipfile.ZipFile(data) as archive:
+                assert archive.namelist() == ["env.json", "schema.json"]
+                assert archive.read("schema.json") == SCHEMA

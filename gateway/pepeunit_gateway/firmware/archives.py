@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -27,7 +28,7 @@ from pepeunit_gateway.firmware.history import check_commit
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.firmware.packing import ArchiveFormat, write_archive
 from pepeunit_gateway.firmware.thread_work import Check, StoppedError, ThreadWork
-from pepeunit_gateway.firmware.trees import pack_tree
+from pepeunit_gateway.firmware.trees import PackPlan, pack_tree
 from pepeunit_gateway.firmware.ustar import DamagedTarError
 
 __all__ = ["Archive", "ArchiveCache", "ArchiveFormat"]
@@ -111,16 +112,31 @@ class ArchiveCache:
         self._threads = ThreadWork()
 
     async def build(
-        self, registry: UUID, commit: str, env_json: bytes, schema_json: bytes, fmt: ArchiveFormat
+        self,
+        registry: UUID,
+        commit: str,
+        env_json: bytes,
+        schema_json: bytes,
+        fmt: ArchiveFormat,
+        *,
+        with_program: bool = True,
     ) -> Archive:
         """Return the archive of one unit; deterministic, mtimes are the commit's time.
+
+        Args:
+            registry: whose mirror has the commit.
+            commit: 40 hex.
+            env_json: the unit's own.
+            schema_json: the unit's own.
+            fmt: what to write.
+            with_program: the files of the commit too; without, .pepeignore is not even read (compiled Repos).
 
         Raises:
             GitRepoError: no such commit, or its files cannot be packed; the message says what to do.
         """
         check_commit(commit)
         extra = {"env.json": env_json, "schema.json": schema_json}
-        base = self._root / str(registry) / f"{commit}.{_LAYOUT}.tar"
+        base = self._root / str(registry) / f"{commit}.{_LAYOUT}{'' if with_program else '.bare'}.tar"
         try:
             for _ in range(_ATTEMPTS):
                 async with self._slots:
@@ -132,7 +148,7 @@ class ArchiveCache:
                         log.warning("firmware.archive.damaged", base=base.name, reason=str(error))
                         base.unlink(missing_ok=True)
                 with suppress(FileNotFoundError):  # the cache was deleted under our hands
-                    await self._pack_once(base, registry, commit)
+                    await self._pack_once(base, registry, commit, with_program=with_program)
         except StoppedError:
             raise _ClosedError("The gateway is stopping; ask again when it runs") from None
         raise GitRepoError("The archive's files vanish as soon as they are packed; check the gateway's data folder")
@@ -157,11 +173,11 @@ class ArchiveCache:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _pack_once(self, base: Path, registry: UUID, commit: str) -> None:
+    async def _pack_once(self, base: Path, registry: UUID, commit: str, *, with_program: bool) -> None:
         """Pack a commit; callers at the same time share one run, which ends when the last of them has gone."""
         packing = self._packing.get(base)
         if packing is None:
-            packing = _Packing(asyncio.create_task(self._pack(base, registry, commit)))
+            packing = _Packing(asyncio.create_task(self._pack(base, registry, commit, with_program=with_program)))
             packing.task.add_done_callback(partial(self._packed, base))
             self._packing[base] = packing
         packing.waiting += 1
@@ -183,13 +199,15 @@ class ArchiveCache:
         if not task.cancelled():
             task.exception()  # every waiter may be gone; then nobody else asks for it
 
-    async def _pack(self, base: Path, registry: UUID, commit: str) -> None:
+    async def _pack(self, base: Path, registry: UUID, commit: str, *, with_program: bool) -> None:
         if self._threads.closed:
             raise StoppedError
         self._mirrors.refs(registry)
-        plan = await pack_tree(
-            self._mirrors.history, self._mirrors.mirror(registry), commit, max_size=self._mirrors.max_size
-        )
+        history, mirror = self._mirrors.history, self._mirrors.mirror(registry)
+        if with_program:
+            plan = await pack_tree(history, mirror, commit, max_size=self._mirrors.max_size)
+        else:
+            plan = PackPlan([], await history.commit_time(mirror, commit), BytesIO())
         try:
             await self._threads.run(partial(_store, base, plan.write))
         finally:

@@ -16,7 +16,7 @@ from pepeunit_gateway.firmware.history import History
 from pepeunit_gateway.firmware.thread_work import Check
 from pepeunit_gateway.firmware.ustar import Member, header, padding, trailer
 
-__all__ = ["TreeFile", "apply_ignore", "pack_tree", "parse_ls_tree", "parse_pepeignore"]
+__all__ = ["PackPlan", "TreeFile", "apply_ignore", "pack_tree", "parse_ls_tree", "parse_pepeignore"]
 
 PEPEIGNORE = ".pepeignore"
 _GENERATED = frozenset({"env.json", "schema.json"})
