@@ -42,6 +42,7 @@ from pepeunit_gateway.storage.data_folder import database_url, hold_folder, make
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.database_place import DatabasePlace, check_place, keep_place
 from pepeunit_gateway.storage.key_prints import accept_keys, check_keys
+from pepeunit_gateway.storage.told_domains import previous_domains
 from pepeunit_gateway.storage.upgrade import upgrade
 from pepeunit_gateway.topics import BackendTopicCommand
 
@@ -117,7 +118,7 @@ class Gateway:
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self.settings = settings
-        self.previous_domain: str | None = None
+        self.late_units = 0
         self.previous_database: DatabasePlace | None = None
         self.registry: Registry
         self.broker: ManagedBroker
@@ -154,22 +155,26 @@ class Gateway:
         await context.bus.start()
         self._stack.push_async_callback(context.bus.stop)
         self.registry = Registry(context, self._publish)
+        previous = await previous_domains(database)
+        await self.registry.moves.load()
         ingest = Ingest(
             database,
             context.telemetry,
-            ingest_config(settings),
+            ingest_config(settings, previous),
             clock=context.clock,
             on_state=self.registry.updates.judge,
+            on_home=self.registry.moves.reported,
         )
         await ingest.start()
         self._stack.push_async_callback(ingest.stop)
         login = DeviceLogin(context, self.registry.agents)
-        self.broker = ManagedBroker(broker_config(settings), login, ingest.on_message)
+        self.broker = ManagedBroker(broker_config(settings, previous), login, ingest.on_message)
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
         await self._serve(context, ingest.counters, sockets, None if certificate is None else certificate.context)
         self._stack.push_async_callback(context.archives.close)
-        self.previous_domain = keep_addresses(self._given, settings)
+        keep_addresses(self._given, settings)
+        self.late_units = len(await self.registry.moves.late())
         self.previous_database = keep_place(settings)
         await self._start_jobs(context, ingest, feeds)
         if certificate is not None:
@@ -196,6 +201,7 @@ class Gateway:
         self._spawn("pipes", partial(_follow_nodes, ingest, feeds.nodes))
         self._spawn("outbox", sender.run)
         self._spawn("updates", self.registry.updates.answer)
+        self._spawn("moves", self.registry.moves.run)
         self._spawn("news", partial(poll.listen, feeds.repositories))
         if feeds.own_nodes is not None:
             self._spawn("field-pipes", partial(tell_field_pipes, context, feeds.own_nodes))

@@ -16,6 +16,7 @@ from pepeunit_gateway import __version__
 from pepeunit_gateway.app import Gateway, open_registry, settle_keys
 from pepeunit_gateway.errors import PepeunitError, StartError
 from pepeunit_gateway.logs import configure_logs
+from pepeunit_gateway.registry.moves import LateUnit
 from pepeunit_gateway.settings import Settings, read_settings, unknown_variables
 from pepeunit_gateway.storage.addresses import local_address
 from pepeunit_gateway.storage.data_folder import make_folder, prepare_folder
@@ -117,10 +118,10 @@ async def _start_block(gateway: Gateway, given: Settings) -> str:
     told = (f"{settings.http_type}://{settings.domain}", settings.mqtt_host)
     if told != (here, _reachable(settings.listen_host_mqtt)):
         lines.append(f"  Devices are told {told[0]} and MQTT {told[1]}:{settings.mqtt_port}")
-    if gateway.previous_domain:
+    if gateway.late_units:
         lines += [
-            f"  Units made before were told {gateway.previous_domain}; what they send to that address is not heard",
-            "  until they get their env.json and schema.json anew",
+            f"  {gateway.late_units} units use a previous PU_DOMAIN and are heard there; to list and move them:",
+            f"    {_command(settings)} gateway late-units [--call]",
         ]
     if not await gateway.registry.users.admin_exists():
         lines.append(f"  First Admin  {_command(settings)} gateway user create-admin --login NAME")
@@ -237,6 +238,27 @@ def rotate_key(
         f"{''.join(f'     with {names}{chr(10)}' for names in _set_beside(settings))}"
         "     and restart again."
     )
+
+
+@app.command("late-units")
+def late_units(
+    *,
+    call: Annotated[bool, typer.Option("--call", help="Command them to fetch schema.json and env.json.")] = False,
+) -> None:
+    """List the units that still use a previous PU_DOMAIN. Works beside a running gateway on the same PU_DATA_DIR."""
+
+    async def look() -> tuple[list[LateUnit], int]:
+        async with open_registry(_operator_settings()) as registry:
+            commanded = await registry.moves.call() if call else 0
+            return await registry.moves.late(), commanded
+
+    late, commanded = asyncio.run(look())
+    for unit in late:
+        typer.echo(f"{unit.uuid}  {unit.name}  {unit.told_domain}")
+    if call:
+        typer.echo(f"{commanded} of {len(late)} are commanded; the others do not know the commands", err=True)
+    elif not late:
+        typer.echo("Every unit uses the present PU_DOMAIN", err=True)
 
 
 @app.command("accept-keys")

@@ -66,10 +66,11 @@ def make_context(settings: Settings, database: Database) -> Context:
     )
 
 
-def ingest_config(settings: Settings) -> IngestConfig:
+def ingest_config(settings: Settings, previous_domains: tuple[str, ...] = ()) -> IngestConfig:
     """Return the limits of the ingest."""
     return IngestConfig(
         domain=settings.domain,
+        previous_domains=previous_domains,
         max_payload=settings.max_payload_bytes,
         flush_interval=settings.dp_buffer_flush_interval,
         flush_size=settings.dp_buffer_max_size,
@@ -78,11 +79,12 @@ def ingest_config(settings: Settings) -> IngestConfig:
     )
 
 
-def broker_config(settings: Settings) -> ManagedBrokerConfig:
-    """Return where the broker lies and listens, and its limits."""
+def broker_config(settings: Settings, previous_domains: tuple[str, ...] = ()) -> ManagedBrokerConfig:
+    """Return where the broker lies and listens, and its limits; what comes to a previous domain is heard too."""
+    domains = (settings.domain, *previous_domains)
     return ManagedBrokerConfig(
         directory=settings.data_dir / "broker",
-        subscriptions=(f"{settings.domain}/+/+/+/pepeunit", f"{settings.domain}/+/pepeunit"),
+        subscriptions=tuple(topic for name in domains for topic in (f"{name}/+/+/+/pepeunit", f"{name}/+/pepeunit")),
         listen_host=settings.listen_host_mqtt,
         listen_port=settings.mqtt_port,
         max_packet_size=settings.max_payload_bytes,

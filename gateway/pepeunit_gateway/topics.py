@@ -4,6 +4,7 @@ base topic   <domain>/<input_base_topic|output_base_topic>/<unit uuid>/<name>/pe
 node topic   <domain>/<node uuid>            or <domain>/<node uuid>/pepeunit
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -14,6 +15,7 @@ __all__ = [
     "BaseTopic",
     "DestinationTopicType",
     "NodeTopic",
+    "at_present_domain",
     "base_topic",
     "command_topic",
     "is_platform_topic",
@@ -91,6 +93,14 @@ def command_topic(domain: str, unit_uuid: UUID, command: BackendTopicCommand) ->
 def node_topic(domain: str, node_uuid: UUID, topic_name: str) -> str:
     """Return the physical topic of the node whose schema name is `topic_name`."""
     return f"{domain}/{node_uuid}{PLATFORM_SUFFIX if is_platform_topic(topic_name) else ''}"
+
+
+def at_present_domain(topic: str, domain: str, previous: Iterable[str]) -> str:
+    """Return the topic with `domain` in the place of a previous domain, if it has one (decisions.md 19)."""
+    for before in previous:
+        if topic.startswith(before + "/"):
+            return domain + topic[len(before) :]
+    return topic
 
 
 def parse_uuid(text: str) -> UUID | None:

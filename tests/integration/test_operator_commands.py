@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -149,3 +151,18 @@ def test_a_moved_data_folder_keeps_its_own_file(tmp_path):
         create_admin(new, "boss-3", **{URL: elsewhere})
     )
     assert not (tmp_path / "other.sqlite3").exists()
+
+
+def test_after_a_change_of_pu_domain_the_start_tells_how_many_units_are_late_and_a_command_lists_them(tmp_path):
+    stop_at_once(tmp_path, PU_DOMAIN="old.example")
+    unit = uuid4()
+    with sqlite3.connect(tmp_path / "data" / "pepeunit.sqlite3") as file:
+        file.execute(
+            "INSERT INTO units (uuid, name, create_datetime, last_update_datetime) VALUES (?, 'porch', ?, ?)",
+            (unit.hex, "2026-01-01 00:00:00", "2026-01-01 00:00:00"),
+        )
+    file.close()
+    block, _ = stop_at_once(tmp_path, PU_DOMAIN="new.example")
+    assert "1 units use a previous PU_DOMAIN" in block
+    done = run_command(tmp_path, "late-units")
+    assert (done.returncode, done.stdout.split()) == (0, [str(unit), "porch", "old.example"])

@@ -40,27 +40,38 @@ class GrantedNode:
     is_output: bool
     is_own: bool
     is_rewritable_input: bool
+    told_domain: str | None = None
+    """The previous domain that the node's unit still uses (decisions.md 19)."""
 
 
-def build_grants(domain: str, unit_uuid: UUID, nodes: Iterable[GrantedNode]) -> Grants:
+def build_grants(
+    domain: str, unit_uuid: UUID, nodes: Iterable[GrantedNode], *, told_domain: str | None = None
+) -> Grants:
     """Decide about every topic of the unit.
 
     Own Outputs and the unit's output base topics may be published, own Inputs and the commands received. Another's
     Output may be received; another's Input may be published to only if it is rewritable. Visibility grants nothing.
+
+    Args:
+        domain: PU_DOMAIN.
+        unit_uuid: the unit.
+        nodes: what concerns it.
+        told_domain: the previous domain that its schema.json still names; the same topics of it are granted too.
     """
-    publish = {
-        base_topic(domain, DestinationTopicType.OUTPUT_BASE_TOPIC, unit_uuid, name) for name in _OUTPUT_BASE_NAMES
-    }
-    subscribe = {command_topic(domain, unit_uuid, command) for command in BackendTopicCommand}
-    subscribe.add(base_topic(domain, DestinationTopicType.INPUT_BASE_TOPIC, unit_uuid, _RESET))
+    publish, subscribe = set[str](), set[str]()
+    own_domains = {domain, told_domain or domain}
+    for each in own_domains:
+        publish |= {base_topic(each, DestinationTopicType.OUTPUT_BASE_TOPIC, unit_uuid, n) for n in _OUTPUT_BASE_NAMES}
+        subscribe |= {command_topic(each, unit_uuid, command) for command in BackendTopicCommand}
+        subscribe.add(base_topic(each, DestinationTopicType.INPUT_BASE_TOPIC, unit_uuid, _RESET))
     for node in nodes:
-        topic = node_topic(domain, node.uuid, node.topic_name)
+        topics = {node_topic(each, node.uuid, node.topic_name) for each in {*own_domains, node.told_domain or domain}}
         if node.is_output:
-            (publish if node.is_own else subscribe).add(topic)
+            (publish if node.is_own else subscribe).update(topics)
         elif node.is_own:
-            subscribe.add(topic)
+            subscribe |= topics
         elif node.is_rewritable_input:
-            publish.add(topic)
+            publish |= topics
     return Grants(frozenset(publish), frozenset(subscribe))
 
 

@@ -23,7 +23,7 @@ from pepeunit_gateway.datapipe.writer import BatchWriter, describe
 from pepeunit_gateway.errors import PepeunitError
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.telemetry import TelemetryStore
-from pepeunit_gateway.topics import BaseTopic, DestinationTopicType, parse_topic
+from pepeunit_gateway.topics import BaseTopic, DestinationTopicType, at_present_domain, parse_topic
 
 __all__ = ["Ingest", "IngestConfig", "IngestStoppedError", "StateHandler"]
 
@@ -43,6 +43,7 @@ class IngestConfig:
     """Limits of the ingest; times in seconds, sizes in bytes."""
 
     domain: str
+    previous_domains: tuple[str, ...] = ()
     max_payload: int = 262_144
     flush_interval: float = 0.25
     flush_size: int = 1000
@@ -67,12 +68,14 @@ class Ingest:
         *,
         clock: Callable[[], datetime],
         on_state: StateHandler,
+        on_home: Callable[[UUID], None] | None = None,
         random: Random | None = None,
     ) -> None:
         self.counters = IngestCounters()
         self._config, self._clock = config, clock
         self._live = LivePipes(database, config.domain)
         self._confirmations = Confirmations(on_state)
+        self._on_home = on_home if config.previous_domains else None
         self._random = random or SystemRandom()
         self._writer = BatchWriter(store, self.counters, random=self._random, on_awaited=self._confirmations.add)
         self._complaints = Complaints()
@@ -163,11 +166,15 @@ class Ingest:
 
     def _take(self, topic: str, payload: bytes, now: datetime, batch: Batch) -> bool:
         """Put what the message says into `batch`; tell whether there was anything to store."""
+        came = topic
+        topic = at_present_domain(topic, self._config.domain, self._config.previous_domains)
         node = self._live.get(topic)
         if node is not None:
             return self._take_value(node, payload, now, batch)
         match parse_topic(self._config.domain, topic):
             case BaseTopic(DestinationTopicType.OUTPUT_BASE_TOPIC, unit, "state/pepeunit" | "log/pepeunit" as name):
+                if self._on_home is not None and came == topic:
+                    self._on_home(unit)
                 return self._take_report(unit, name, payload, now, batch)
         self.counters.unknown += 1
         return False

@@ -9,15 +9,15 @@ from pepeunit_gateway.access.agents import Agent, AgentType
 from pepeunit_gateway.access.nodes import require_edge_remover, require_linker
 from pepeunit_gateway.access.rules import require_user
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError, NotFoundError, UnitNodeError
+from pepeunit_gateway.errors import NotFoundError, UnitNodeError
 from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import Edge, Page, UnitNodeType, from_row
 from pepeunit_gateway.registry.listing import Paging, fetch_page
+from pepeunit_gateway.registry.moves import units_that_understand
 from pepeunit_gateway.registry.nodes import load_node
 from pepeunit_gateway.registry.outbox import queue_commands
-from pepeunit_gateway.registry.targets import load_unit, read_examples
 from pepeunit_gateway.registry.visibility import check_sight, is_permitted, permission_names, some_node, visible
 from pepeunit_gateway.storage.tables import units_nodes, units_nodes_edges
 from pepeunit_gateway.topics import BackendTopicCommand
@@ -102,14 +102,8 @@ class Edges:
         """
         async with self._context.database.read() as connection:
             node = await load_node(connection, input_uuid)
-            row = await load_unit(connection, node.unit_uuid)
-        if row.synced_commit is None:
-            return False
-        try:
-            example, _ = await read_examples(self._context.mirrors, row.repository_registry_uuid, row.synced_commit)
-        except (GitRepoError, CustomJSONDecodeError):
-            return False
-        return BackendTopicCommand.SCHEMA_UPDATE.topic_name in example.input_base_topic
+        command = BackendTopicCommand.SCHEMA_UPDATE
+        return bool(await units_that_understand(self._context, [node.unit_uuid], command))
 
     async def _tell(self, act: Act, output: Row[Any], target: Row[Any], *, sends: bool) -> None:
         if sends:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CompoundSelect, literal, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, literal, null, select, union_all
 
 from pepeunit_gateway.access.grants import GrantedNode, Grants, build_grants
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.entities import UnitNodeType
-from pepeunit_gateway.storage.tables import permissions, units_nodes, units_nodes_edges
+from pepeunit_gateway.storage.tables import permissions, units, units_nodes, units_nodes_edges
 
 __all__ = ["load_grants", "load_grants_of"]
 
@@ -24,7 +24,11 @@ async def load_grants_of(context: Context, holders: Sequence[UUID]) -> dict[UUID
     async with context.database.read() as connection:
         rows = (await connection.execute(_nodes_of(holders))).all()
     nodes: dict[UUID, list[GrantedNode]] = {holder: [] for holder in holders}
+    told: dict[UUID, str] = {}
     for row in rows:
+        if row.topic_name is None:
+            told[row.holder] = row.told_domain
+            continue
         nodes[row.holder].append(
             GrantedNode(
                 uuid=row.uuid,
@@ -32,18 +36,31 @@ async def load_grants_of(context: Context, holders: Sequence[UUID]) -> dict[UUID
                 is_output=row.type == UnitNodeType.OUTPUT.value,
                 is_own=bool(row.is_own),
                 is_rewritable_input=bool(row.is_rewritable_input),
+                told_domain=row.told_domain,
             )
         )
     domain = context.settings.domain
-    return {holder: build_grants(domain, holder, granted) for holder, granted in nodes.items()}
+    return {
+        holder: build_grants(domain, holder, granted, told_domain=told.get(holder)) for holder, granted in nodes.items()
+    }
 
 
 def _nodes_of(holders: Sequence[UUID]) -> CompoundSelect[Any]:
-    """Select the nodes that concern the holders: their own, those linked with them, those they have permission on."""
+    """Select the nodes that concern the holders: their own, those linked with them, those they have permission on.
+
+    A holder that still uses a previous domain has a row more, without a name, which tells it.
+    """
     own = units_nodes.alias("own")
     edge = units_nodes_edges
     node = units_nodes
-    columns: tuple[ColumnElement[Any], ...] = (node.c.uuid, node.c.topic_name, node.c.type, node.c.is_rewritable_input)
+    told = select(units.c.told_domain).where(units.c.uuid == node.c.unit_uuid).scalar_subquery().label("told_domain")
+    columns: tuple[ColumnElement[Any], ...] = (
+        node.c.uuid,
+        node.c.topic_name,
+        node.c.type,
+        node.c.is_rewritable_input,
+        told,
+    )
     linked = own.c.unit_uuid.in_(holders), node.c.unit_uuid != own.c.unit_uuid
     agent = permissions.c.agent_unit_uuid
     return union_all(
@@ -63,4 +80,7 @@ def _nodes_of(holders: Sequence[UUID]) -> CompoundSelect[Any]:
         select(*columns, agent, literal(0))
         .select_from(permissions.join(node, permissions.c.resource_unit_node_uuid == node.c.uuid))
         .where(agent.in_(holders), node.c.unit_uuid != agent),
+        select(units.c.uuid, null(), null(), null(), units.c.told_domain, units.c.uuid, literal(0)).where(
+            units.c.uuid.in_(holders), units.c.told_domain.is_not(None)
+        ),
     )

@@ -90,13 +90,14 @@ class Nodes:
         async with self._context.database.read() as connection:
             row = await load_node(connection, uuid)
             await _check_setter(connection, agent, row)
+            told = (await connection.execute(select(units.c.told_domain).where(units.c.uuid == row.unit_uuid))).scalar()
         if row.type != UnitNodeType.INPUT.value:
             raise UnitNodeError("only an Input can be set; this node is an Output")
         payload = (state or "").encode()
         limit = self._context.settings.max_payload_bytes
         if len(payload) > limit:
             raise UnitNodeError(f"the state has {len(payload)} bytes; the broker takes at most {limit}")
-        topic = node_topic(self._context.settings.domain, uuid, row.topic_name)
+        topic = node_topic(told or self._context.settings.domain, uuid, row.topic_name)
         # of two values at once the one that is published last is the one that is stored
         async with self._setting.setdefault(uuid, asyncio.Lock()):
             async with self._context.database.read() as connection:  # the ones before may have taken seconds

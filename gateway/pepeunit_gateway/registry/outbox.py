@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.registry.context import Act, Context
+from pepeunit_gateway.storage import tables
 from pepeunit_gateway.storage.own_tables import outbox
 from pepeunit_gateway.storage.tables import unit_logs
 from pepeunit_gateway.topics import BackendTopicCommand, command_topic
@@ -51,11 +52,12 @@ async def queue_commands(
     await act.connection.execute(
         outbox.delete().where(outbox.c.unit_uuid.in_(list(units)), outbox.c.command == command.value)
     )
+    told = await _told_domains(act, units)
     rows = [
         {
             "unit_uuid": unit,
             "command": command.value,
-            "topic": command_topic(domain, unit, command),
+            "topic": command_topic(told.get(unit, domain), unit, command),
             "payload": json.dumps(payload),
             "create_datetime": act.now,
             "attempts": 0,
@@ -65,6 +67,13 @@ async def queue_commands(
     ]
     await act.connection.execute(outbox.insert(), rows)
     act.announce(Change.OUTBOX, units)
+
+
+async def _told_domains(act: Act, which: Collection[UUID]) -> dict[UUID, str]:
+    """Return the previous domain of those units that still use one (decisions.md 19)."""
+    told = tables.units.c.told_domain
+    query = select(tables.units.c.uuid, told).where(tables.units.c.uuid.in_(list(which)), told.is_not(None))
+    return {row.uuid: row.told_domain for row in await act.connection.execute(query)}
 
 
 class Outbox:

@@ -6,6 +6,7 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.edges import Edges
 from pepeunit_gateway.registry.hashing import Hashing
 from pepeunit_gateway.registry.logins import Logins
+from pepeunit_gateway.registry.moves import Moves
 from pepeunit_gateway.registry.node_reads import NodeReads
 from pepeunit_gateway.registry.nodes import Nodes, Publish
 from pepeunit_gateway.registry.outbox import Outbox
@@ -39,7 +40,8 @@ class Registry:
         self.repos = Repos(context, self.updates)
         self.units = Units(context, self.updates)
         self.unit_reads = UnitReads(context.database)
-        self.unit_files = UnitFiles(context, self.updates)
+        self.moves = Moves(context)
+        self.unit_files = UnitFiles(context, self.updates, self.moves)
         self.unit_tokens = UnitTokens(context)
         self.nodes = Nodes(context, publish)
         self.node_reads = NodeReads(context.database)

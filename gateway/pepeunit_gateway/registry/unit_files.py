@@ -25,6 +25,7 @@ from pepeunit_gateway.firmware.versions import Target
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import LogLevel, Page, UnitLog
 from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, OrderBy, Paging
+from pepeunit_gateway.registry.moves import Moves
 from pepeunit_gateway.registry.node_sync import sync_nodes
 from pepeunit_gateway.registry.outbox import queue_commands
 from pepeunit_gateway.registry.targets import load_unit, read_examples, target_of, unchanged
@@ -40,9 +41,10 @@ _KEYS = ("PU_SECRET_KEY", "PU_ENCRYPT_KEY")
 class UnitFiles:
     """The files and the private data of units; only the creator and the unit itself reach them."""
 
-    def __init__(self, context: Context, updates: Updates) -> None:
+    def __init__(self, context: Context, updates: Updates, moves: Moves) -> None:
         self._context = context
         self._updates = updates
+        self._moves = moves
 
     async def env(self, agent: Agent, uuid: UUID) -> dict[str, JSON]:
         """Return env.json; PU_COMMIT_VERSION is the target commit."""
@@ -89,7 +91,9 @@ class UnitFiles:
         row = await self._own_unit(agent, uuid)
         target = await target_of(self._context.mirrors, row)
         example, _ = await self._synced(row, target)
-        return await self._schema(uuid, example)
+        schema = await self._schema(uuid, example)
+        await self._arrive(agent, row)
+        return schema
 
     async def archive(self, agent: Agent, uuid: UUID, fmt: ArchiveFormat) -> Archive:
         """Return the program of the target version with this unit's env.json and schema.json."""
@@ -98,7 +102,9 @@ class UnitFiles:
         example, env_example = await self._synced(row, target)
         env = dump_object(self._env(row, env_example, target.commit))
         schema = json.dumps(await self._schema(uuid, example), indent=4).encode()
-        return await self._context.archives.build(row.repository_registry_uuid, target.commit, env, schema, fmt)
+        archive = await self._context.archives.build(row.repository_registry_uuid, target.commit, env, schema, fmt)
+        await self._arrive(agent, row)
+        return archive
 
     async def set_state_storage(self, agent: Agent, uuid: UUID, state: str) -> None:
         """Store up to PU_MAX_CIPHER_LENGTH characters for the unit; an empty text clears."""
@@ -143,6 +149,11 @@ class UnitFiles:
             for r in rows
         ]
         return Page(count, logs)
+
+    async def _arrive(self, agent: Agent, row: Row[Any]) -> None:
+        """Note that a unit has fetched the topics of the present domain; its creator's fetch says nothing about it."""
+        if row.told_domain is not None and agent.uuid == row.uuid:
+            await self._moves.settle([row.uuid])
 
     async def _own_unit(self, agent: Agent, uuid: UUID) -> Row[Any]:
         async with self._context.database.read() as connection:
@@ -209,18 +220,19 @@ async def _links(connection: AsyncConnection, unit: UUID, domain: str) -> list[N
     edge = units_nodes_edges
     own = (await connection.execute(select(units_nodes).where(units_nodes.c.unit_uuid == unit))).all()
     query = (
-        select(edge.c.node_input_uuid, output.c.uuid, output.c.topic_name)
+        select(edge.c.node_input_uuid, output.c.uuid, output.c.topic_name, units.c.told_domain)
         .select_from(
-            edge.join(output, edge.c.node_output_uuid == output.c.uuid).join(
-                units_nodes, edge.c.node_input_uuid == units_nodes.c.uuid
-            )
+            edge.join(output, edge.c.node_output_uuid == output.c.uuid)
+            .join(units, output.c.unit_uuid == units.c.uuid)
+            .join(units_nodes, edge.c.node_input_uuid == units_nodes.c.uuid)
         )
         .where(units_nodes.c.unit_uuid == unit)
         .order_by(output.c.create_datetime, output.c.uuid)
     )
     linked: dict[UUID, list[str]] = {}
     for row in (await connection.execute(query)).all():
-        linked.setdefault(row.node_input_uuid, []).append(node_topic(domain, row.uuid, row.topic_name))
+        topic = node_topic(row.told_domain or domain, row.uuid, row.topic_name)
+        linked.setdefault(row.node_input_uuid, []).append(topic)
     return [NodeLink(row.type, row.topic_name, row.uuid, tuple(linked.get(row.uuid, ()))) for row in own]
 
 

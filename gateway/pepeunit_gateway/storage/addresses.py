@@ -40,13 +40,10 @@ def fill_addresses(settings: Settings) -> Settings:
     return settings.model_copy(update={**derived, **kept, **chosen})
 
 
-def keep_addresses(given: Settings, final: Settings) -> str | None:
+def keep_addresses(given: Settings, final: Settings) -> None:
     """Keep the addresses of a gateway that listens by now, for its later starts.
 
     A start that failed keeps nothing. Where the machine no longer has a kept address, that is said and nothing changes.
-
-    Returns:
-        The previous PU_DOMAIN if it was changed on purpose: units made before are still told that one.
     """
     path, kept, chosen = _path(final), read_kept(_path(final)), _chosen(given)
     values = {name: getattr(final, name) for name in _NAMES}
@@ -55,8 +52,6 @@ def keep_addresses(given: Settings, final: Settings) -> str | None:
     if kept.get("secure") is False and final.secure:
         log.warning("settings.address.secure", hint="units made before were told http; they need their env.json anew")
     _compare(final, {name: value for name, value in kept.items() if name not in chosen})
-    previous = kept.get("domain")
-    return previous if previous and previous != final.domain else None
 
 
 def _path(settings: Settings) -> Path:

@@ -21,6 +21,7 @@ from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.outages import DatabaseAwayError
 from pepeunit_gateway.storage.own_tables import key_prints
 from pepeunit_gateway.storage.postgresql import shown, unreachable
+from pepeunit_gateway.storage.told_domains import note_move
 
 __all__ = ["accept_keys", "check_keys"]
 
@@ -72,7 +73,8 @@ def _compare_domain(found: RowMapping, domain: str | None) -> dict[str, Any]:
             "storage.domain.differs",
             before=found["domain"],
             now=domain,
-            hint="units are told one PU_DOMAIN: set the same in every gateway of this database",
+            hint="units are heard at the old one until they fetch their schema.json; set the same PU_DOMAIN in every "
+            "gateway of this database",
         )
     return {"domain": domain}
 
@@ -93,6 +95,8 @@ async def _check(database: Database, settings: Settings, domain: str | None) -> 
             await connection.execute(key_prints.insert().values(id=_ONLY, domain=domain, **_present(settings)))
         elif changes := {**_judge(found, settings, name), **_compare_domain(found, domain)}:
             await connection.execute(key_prints.update().values(**changes))
+            if domain is not None and found["domain"] not in (None, domain):
+                await note_move(connection, before=found["domain"], now=domain)
 
 
 async def check_keys(database: Database, settings: Settings, *, domain: str | None = None) -> None:

@@ -9,6 +9,7 @@ from pepeunit_gateway.topics import (
     BaseTopic,
     DestinationTopicType,
     NodeTopic,
+    at_present_domain,
     base_topic,
     command_topic,
     node_topic,
@@ -63,3 +64,11 @@ def test_what_is_built_is_read_back():
 )
 def test_whatever_is_outside_the_grammar_is_nothing(topic):
     assert parse_topic(DOMAIN, topic) is None
+
+
+def test_a_topic_of_a_previous_domain_is_the_same_one_of_the_present():
+    previous = ("old.example:8080", "older")
+    assert at_present_domain("old.example:8080/x/pepeunit", "new", previous) == "new/x/pepeunit"
+    assert at_present_domain("older/x", "new", previous) == "new/x"
+    for other in ("new/x", "oldest/x", "old.example:8080", "old.example/x"):
+        assert at_present_domain(other, "new", previous) == other

@@ -1,5 +1,6 @@
 """What a unit may publish and receive: every kind of node, written by hand (W3)."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from pepeunit_gateway.access.grants import GrantedNode, build_grants
@@ -43,3 +44,18 @@ def test_every_kind_of_node_grants_exactly_one_direction_or_none():
         f"d/{UUID(int=3)}/pepeunit",
         f"d/{UUID(int=4)}/pepeunit",
     }
+
+
+def test_a_unit_that_was_told_another_domain_has_the_same_topics_there_too():
+    grants = build_grants("d", UNIT, [node(1, output=True, own=True), node(4, output=True, own=False)], told_domain="o")
+    here = {topic for topic in grants.publish | grants.subscribe if topic.startswith("d/")}
+    assert here == BASE_PUBLISH | BASE_SUBSCRIBE | {f"d/{UUID(int=1)}/pepeunit", f"d/{UUID(int=4)}/pepeunit"}
+    assert grants.publish | grants.subscribe == here | {"o" + topic[1:] for topic in here}
+    assert f"o/{UUID(int=4)}/pepeunit" in grants.subscribe - grants.publish
+
+
+def test_what_a_late_unit_publishes_is_granted_to_who_hears_it_and_nothing_more():
+    late = replace(node(4, output=True, own=False), told_domain="o")
+    grants = build_grants("d", UNIT, [late, node(2, output=False, own=True)])
+    beside = {topic for topic in grants.publish | grants.subscribe if not topic.startswith("d/")}
+    assert beside == {f"o/{UUID(int=4)}/pepeunit"} == beside & grants.subscribe

@@ -80,15 +80,6 @@ def test_a_start_that_did_not_come_to_listen_keeps_no_address(tmp_path):
     assert prepare(tmp_path / "data", PU_HTTP_PORT="9000").domain == "127.0.0.1:9000"
 
 
-def test_the_previous_domain_is_told_after_a_deliberate_change_and_only_then(tmp_path):
-    changes = []
-    for variables in ({}, {}, {"PU_DOMAIN": "devices.example"}, {}):
-        settings = read_settings({"PU_DATA_DIR": str(tmp_path / "data"), **variables}, tmp_path)
-        with capture_logs():
-            changes.append(keep_addresses(settings, prepare_folder(settings)))
-    assert changes == [None, None, "127.0.0.1:8080", None]
-
-
 def test_a_command_of_the_operator_keeps_and_compares_no_address(tmp_path):
     given = {"PU_DATA_DIR": str(tmp_path / "data"), "PU_HTTP_PORT": "9000"}
     assert prepare_folder(read_settings(given, tmp_path)).domain == "127.0.0.1:9000"
