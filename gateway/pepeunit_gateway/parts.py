@@ -9,7 +9,8 @@ from pepeunit_gateway.bus.port import Bus
 from pepeunit_gateway.datapipe.ingest import IngestConfig
 from pepeunit_gateway.errors import CipherError, SettingsError
 from pepeunit_gateway.firmware.archives import ArchiveCache
-from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.firmware.mirrors import Credentials, MirrorCache
+from pepeunit_gateway.firmware.platforms import Platforms
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.database import Database
@@ -60,10 +61,16 @@ def make_context(settings: Settings, database: Database) -> Context:
         archives=ArchiveCache(
             settings.data_dir / "archives", mirrors, max_bytes=settings.archive_cache_size * 1024 * 1024
         ),
+        platforms=Platforms(mirrors.web, utc_now, github=_github_token(settings)),
         bus=make_bus(settings),
         cipher=cipher,
         clock=utc_now,
     )
+
+
+def _github_token(settings: Settings) -> Credentials | None:
+    token = settings.github_token_pat.get_secret_value()
+    return Credentials(settings.github_token_name, token) if token else None
 
 
 def ingest_config(settings: Settings, previous_domains: tuple[str, ...] = ()) -> IngestConfig:

@@ -15,6 +15,7 @@ from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.port import Bus, Lease
 from pepeunit_gateway.firmware.archives import ArchiveCache
 from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.firmware.platforms import Platforms
 from pepeunit_gateway.registry.standing import require_standing
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.database import Database
@@ -46,6 +47,7 @@ class Context:
     telemetry: TelemetryStore
     mirrors: MirrorCache
     archives: ArchiveCache
+    platforms: Platforms
     bus: Bus
     cipher: Cipher
     clock: Callable[[], datetime]
