@@ -1,29 +1,36 @@
 """The files of one commit as they go into archives: listed, filtered by .pepeignore, packed into one plain ustar.
 
-Left out are links and submodules, `.git` in any spelling (W6), env.json and schema.json (generated per unit).
+Left out are links and submodules, `.git` in any spelling (W6), env.json and schema.json (generated per unit). Trees
+come from strangers: git lets them hold any bytes as names, also twice, and any number of each other.
 """
 
+import asyncio
+import re
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
-
-from pathspec import GitIgnoreSpec
 
 from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware.history import History
+from pepeunit_gateway.firmware.pepeignore import PEPEIGNORE, PepeIgnore, parse_pepeignore
 from pepeunit_gateway.firmware.thread_work import Check
 from pepeunit_gateway.firmware.ustar import Member, header, padding, trailer
 
-__all__ = ["PackPlan", "TreeFile", "apply_ignore", "pack_tree", "parse_ls_tree", "parse_pepeignore"]
+__all__ = ["PackPlan", "TreeFile", "apply_ignore", "check_paths", "pack_tree", "parse_ls_tree"]
 
-PEPEIGNORE = ".pepeignore"
 _GENERATED = frozenset({"env.json", "schema.json"})
 _REGULAR = {b"100644": False, b"100755": True}
-_MAX_IGNORE_LINES = 1_000
 _MAX_FILES = 20_000
+_MAX_PATH = 1_024
+_MAX_LISTING = 16 * 1024 * 1024
+_SELECT_LIMIT = 10.0
 _CHUNK = 1024 * 1024
+_HIDDEN_IN_HFS = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
+_GIT_FOLDER = re.compile(r"(\.git|git~1)[ .]*(:.*)?", re.IGNORECASE | re.DOTALL)
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,14 @@ def parse_ls_tree(output: bytes) -> list[TreeFile]:
     """Read `git ls-tree -r -z --long`; only regular files that belong into an archive.
 
     Raises:
-        GitRepoError: a name is not UTF-8 or cannot be unpacked safely, or there are more than 20,000 files.
+        GitRepoError: a path is not UTF-8, leaves its folder or has over 1,024 bytes, a file is missing, or there are
+            more than 20,000.
     """
+    rows = output.split(b"\0")[:-1]
+    if len(rows) > _MAX_FILES:
+        raise GitRepoError(f"The commit has {len(rows)} files; archives take at most {_MAX_FILES}")
     files: list[TreeFile] = []
-    for row in output.split(b"\0")[:-1]:
+    for row in rows:
         facts, _, raw = row.partition(b"\t")
         mode, _kind, blob, size = facts.split()
         if mode not in _REGULAR:
@@ -52,49 +63,85 @@ def parse_ls_tree(output: bytes) -> list[TreeFile]:
             path = raw.decode()
         except UnicodeDecodeError as error:
             raise GitRepoError(f"The file name {raw!r:.100} is not UTF-8; rename it") from error
+        if len(raw) > _MAX_PATH:
+            raise GitRepoError(f"The path {path[:100]!r}... has {len(raw)} bytes; at most {_MAX_PATH}, shorten it")
         parts = path.split("/")
         if any(part in {"", ".", ".."} for part in parts):
             raise GitRepoError(f"The path {path[:100]!r} cannot be unpacked safely; remove it from the repository")
-        if parts[0] not in _GENERATED and not any(part.lower() == ".git" for part in parts):
+        if not size.isdigit():
+            raise GitRepoError(f"{path[:100]!r} cannot be read from the repository; synchronise its registry again")
+        if parts[0] not in _GENERATED and not any(map(_is_git_folder, parts)):
             files.append(TreeFile(path, blob.decode(), int(size), _REGULAR[mode]))
-    if len(files) > _MAX_FILES:
-        raise GitRepoError(f"The commit has {len(files)} files; archives take at most {_MAX_FILES}")
     return files
 
 
-def parse_pepeignore(data: bytes | None) -> GitIgnoreSpec:
-    """Read .pepeignore, lines in the syntax of .gitignore; none of it ignores nothing.
-
-    Raises:
-        GitRepoError: not UTF-8, over 1,000 lines, or a line without meaning.
-    """
-    try:
-        lines = (data or b"").decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise GitRepoError(f"{PEPEIGNORE} is not UTF-8 text; save it as UTF-8") from error
-    if len(lines) > _MAX_IGNORE_LINES:
-        raise GitRepoError(f"{PEPEIGNORE} has {len(lines)} lines; at most {_MAX_IGNORE_LINES}")
-    for number, line in enumerate(lines, 1):
-        try:
-            GitIgnoreSpec.from_lines([line])
-        except ValueError as error:
-            raise GitRepoError(f"{PEPEIGNORE}, line {number}: {line[:80]!r} is no pattern; correct it") from error
-    return GitIgnoreSpec.from_lines(lines)
+def _is_git_folder(name: str) -> bool:
+    """Tell whether some file system takes the name for `.git`, in which a git on a desk would find commands to run."""
+    return _GIT_FOLDER.fullmatch(name.translate(_HIDDEN_IN_HFS)) is not None
 
 
-def apply_ignore(spec: GitIgnoreSpec, files: Iterable[TreeFile]) -> list[TreeFile]:
+def apply_ignore(spec: PepeIgnore, files: Iterable[TreeFile], check: Check = lambda: None) -> list[TreeFile]:
     """Return the files that neither match themselves nor lie in a folder that matches.
 
-    As in git, nothing inside an ignored folder can be brought back by a line with `!`.
+    As in git, nothing inside an ignored folder can be brought back by a line with `!`. `check` is called before each
+    file; what it raises ends the work.
+
+    Raises:
+        GitRepoError: more than 20,000 folders.
     """
-    folders: dict[PurePosixPath, bool] = {PurePosixPath(): False}
+    folders: dict[str, bool] = {}
 
-    def ignored(folder: PurePosixPath) -> bool:
-        if folder not in folders:
-            folders[folder] = ignored(folder.parent) or spec.match_file(f"{folder}/") or spec.match_file(str(folder))
-        return folders[folder]
+    def is_ignored(folder: str) -> bool:
+        ignored = False
+        end = 0
+        while not ignored and end != len(folder):
+            end = folder.find("/", end + 1)
+            end = len(folder) if end < 0 else end
+            above = folder[:end]
+            if above not in folders:
+                folders[above] = spec.ignores(above, is_dir=True)
+                if len(folders) > _MAX_FILES:
+                    raise GitRepoError(f"The commit has more than {_MAX_FILES} folders; list some in {PEPEIGNORE}")
+            ignored = folders[above]
+        return ignored
 
-    return [file for file in files if not ignored(PurePosixPath(file.path).parent) and not spec.match_file(file.path)]
+    kept: list[TreeFile] = []
+    for file in files:
+        check()
+        if not is_ignored(file.path.rpartition("/")[0]) and not spec.ignores(file.path, is_dir=False):
+            kept.append(file)
+    return kept
+
+
+def check_paths(files: Iterable[TreeFile]) -> None:
+    """Refuse what not every device and every desk unpacks as the repository has it.
+
+    Raises:
+        GitRepoError: a name holds a backslash or a control character, or two files want one place; names the path.
+    """
+    paths = [file.path for file in files]
+    unsafe = next((path for path in paths if _UNSAFE.search(path)), None)
+    if unsafe is not None:
+        raise GitRepoError(
+            f"The path {unsafe[:100]!r} holds a backslash or a control character and cannot be unpacked safely; rename "
+            f"it or list it in {PEPEIGNORE}"
+        )
+    seen: set[str] = set()
+    twice = next((path for path in [*paths, *_folders(paths)] if path in seen or seen.add(path)), None)  # type: ignore[func-returns-value]
+    if twice is not None:
+        raise GitRepoError(f"The path {twice[:100]!r} stands in the commit twice; remove it from the repository")
+
+
+def _select(spec: PepeIgnore, listing: bytes, deadline: float) -> list[TreeFile]:
+    """Return the files that are packed; blocking, until `deadline` of the monotonic clock."""
+
+    def check() -> None:
+        if time.monotonic() > deadline:
+            raise GitRepoError(f"{PEPEIGNORE} takes more than {_SELECT_LIMIT:g} s; write fewer or simpler lines")
+
+    files = apply_ignore(spec, parse_ls_tree(listing), check)
+    check_paths(files)
+    return files
 
 
 async def pack_tree(history: History, mirror: Path, commit: str, *, max_size: int) -> "PackPlan":
@@ -104,11 +151,13 @@ async def pack_tree(history: History, mirror: Path, commit: str, *, max_size: in
         GitRepoError: no such commit, a name that does not fit, or more than `max_size` bytes of files.
     """
     mtime = await history.commit_time(mirror, commit)
-    spec = parse_pepeignore(await history.read_file(mirror, commit, PEPEIGNORE))
-    listing = await history.git(mirror, "ls-tree", "-r", "-z", "--long", "--full-tree", "--end-of-options", commit)
+    spec = await asyncio.to_thread(parse_pepeignore, await history.read_file(mirror, commit, PEPEIGNORE))
+    listing = await history.git(
+        mirror, "ls-tree", "-r", "-z", "--long", "--full-tree", "--end-of-options", commit, max_output=_MAX_LISTING
+    )
     if listing.code:
         raise GitRepoError(f"Commit {commit} cannot be read ({listing.stderr[-200:]}); synchronise its registry again")
-    files = apply_ignore(spec, parse_ls_tree(listing.stdout))
+    files = await asyncio.to_thread(_select, spec, listing.stdout, time.monotonic() + _SELECT_LIMIT)
     total = sum(file.size for file in files)
     if total > max_size:
         raise GitRepoError(
@@ -172,7 +221,14 @@ class PackPlan:
 
 
 def _folders(paths: Iterable[str]) -> set[str]:
-    return {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"."}
+    """Return every folder above the paths."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
 def _copy(source: BinaryIO, out: BinaryIO, size: int, check: Check) -> None:
