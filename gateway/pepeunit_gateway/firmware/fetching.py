@@ -15,10 +15,10 @@ import structlog
 
 from pepeunit_gateway.errors import RepositoryRegistryError
 from pepeunit_gateway.firmware.folders import folder_size, remove_folder
-from pepeunit_gateway.firmware.git import GitOutput, git_environment, run_git
+from pepeunit_gateway.firmware.git import Ceiling, GitOutput, git_environment, run_git
 from pepeunit_gateway.firmware.probing import probe
 from pepeunit_gateway.firmware.refs import Refs, load_refs, parse_show_ref, publish_refs
-from pepeunit_gateway.firmware.remotes import Remote, explain_failure, is_damage
+from pepeunit_gateway.firmware.remotes import Remote, explain_failure, is_damage, is_oversize
 
 __all__ = ["MirrorSync", "SyncResult"]
 
@@ -126,14 +126,25 @@ class MirrorSync:
         arguments = (*_FETCH, *options, "--end-of-options", self.remote.url.text, *_REFSPECS)
         output = await self._watched(git_dir, arguments)
         if output.code:
-            if is_damage(output.stderr):
-                raise _DamagedError(explain_failure(self.remote, output.stderr))
-            raise RepositoryRegistryError(explain_failure(self.remote, output.stderr))
+            await self._check_size(git_dir)  # ended by the limit on files, git says nothing and leaves what it wrote
+            raise self._failure(output.stderr)
         await self._check_size(git_dir)
         listed = await self._git(git_dir, "show-ref", "--heads", "--tags", "--dereference")
         if listed.code and listed.stderr:  # an empty repository: code 1 without a word
             raise _DamagedError(f"the mirror cannot be read: {listed.stderr[-200:]}")
         return parse_show_ref(listed.stdout)
+
+    def _failure(self, stderr: str) -> RepositoryRegistryError:
+        if is_oversize(stderr):
+            return self._too_large()
+        kind = _DamagedError if is_damage(stderr) else RepositoryRegistryError
+        return kind(explain_failure(self.remote, stderr))
+
+    def _too_large(self) -> "_TooLargeError":
+        return _TooLargeError(
+            f"The repository takes more than {self.max_size / 1024 / 1024:g} MiB; remove large files from its "
+            "history, or the operator raises PU_MAX_EXTERNAL_REPO_SIZE (MiB)"
+        )
 
     async def _watched(self, git_dir: Path, arguments: Sequence[str]) -> GitOutput:
         await self._check_size(git_dir)
@@ -148,10 +159,7 @@ class MirrorSync:
 
     async def _check_size(self, git_dir: Path) -> None:
         if await asyncio.to_thread(folder_size, git_dir) > self.max_size:
-            raise _TooLargeError(
-                f"The repository takes more than {self.max_size / 1024 / 1024:g} MiB; remove large files from its "
-                "history, or the operator raises PU_MAX_EXTERNAL_REPO_SIZE (MiB)"
-            )
+            raise self._too_large()
 
     async def _repack(self) -> None:
         """Join many small packs into one, without what no ref reaches any more. A failure costs only disk."""
@@ -176,6 +184,7 @@ class MirrorSync:
             arguments,
             environment=environment | variables,
             limit=self.limit,
+            ceiling=Ceiling.of_mirror(self.max_size),
             git_dir=git_dir,
             pass_fds=(self.lock_fd,),
         )

@@ -1,12 +1,17 @@
-"""The git command line: one runner with a clean environment, a time limit and a limit on what it may print.
+"""The git command line: one runner with a clean environment and limits on time, memory, files and what it may print.
 
 Nothing of the machine's or the user's configuration reaches git: no system or global config, no hooks, no helpers, no
 prompts, no proxies, no submodules; redirects are not followed. Settings travel in the environment (`GIT_CONFIG_*`),
 never on the command line, because a credential may be among them (W6).
+
+Limits of the kernel are set before git begins and pass on to whatever it starts, so that a pack which unfolds to more
+than memory holds ends git and nobody else. They also end a git whose gateway was killed.
 """
 
 import asyncio
+import math
 import os
+import shutil
 import signal
 import tempfile
 from collections import deque
@@ -18,11 +23,23 @@ from typing import BinaryIO
 
 from pepeunit_gateway.errors import GitRepoError
 
-__all__ = ["GitOutput", "git_environment", "run_git"]
+__all__ = ["Ceiling", "GitOutput", "git_environment", "run_git"]
 
 _STDERR_LINES = 40
 _STDERR_LINE = 1_000
 _TERM_GRACE = 2.0
+_MEMORY = 96 * 1024 * 1024
+_KIB = 1024
+_BLOCK = 512
+# A limit that cannot be set is one that is lower already. No core dump: the credential would be in it.
+_LIMITED = """
+ulimit -c 0 2>/dev/null || :
+ulimit -t "$1" 2>/dev/null || :
+ulimit -d "$2" 2>/dev/null || :
+ulimit -f "$3" 2>/dev/null || :
+shift 3
+exec "$@"
+"""
 _CONFIG = (
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
@@ -37,6 +54,10 @@ _CONFIG = (
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("pack.threads", "1"),
+    ("core.bigFileThreshold", "8m"),  # larger files pass through in pieces and are never compared with each other
+    ("core.deltaBaseCacheLimit", "16m"),
+    ("pack.deltaCacheSize", "16m"),
+    ("pack.windowMemory", "32m"),
     ("transfer.credentialsInUrl", "die"),
 )
 
@@ -48,6 +69,27 @@ class GitOutput:
     code: int
     stdout: bytes
     stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What each git process may take, in bytes.
+
+    `memory` is its own data; files that it maps to read them are not counted. `file` is the largest file that it may
+    write, None for any.
+    """
+
+    memory: int
+    file: int | None = None
+
+    @classmethod
+    def of_mirror(cls, max_size: int) -> "Ceiling":
+        """Return what fetching into and reading a mirror of at most `max_size` bytes may take.
+
+        git itself needs less than 32 MiB (measured with 200,000 objects in a pack of 26 MiB); a file that comes as the
+        difference to another one needs both and the difference at once.
+        """
+        return cls(memory=_MEMORY + 3 * max_size, file=max_size)
 
 
 def git_environment(*, search_path: str, protocols: str = "", config: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
@@ -83,6 +125,7 @@ async def run_git(
     *,
     environment: Mapping[str, str],
     limit: float,
+    ceiling: Ceiling,
     git_dir: Path | None = None,
     stdin: bytes = b"",
     stdout: BinaryIO | None = None,
@@ -95,6 +138,7 @@ async def run_git(
         arguments: everything after `git`; free of secrets.
         environment: from `git_environment`.
         limit: seconds; then the group gets SIGTERM and, 2 s later, SIGKILL.
+        ceiling: memory and files of each process; over it git ends with `is_out_of_bounds` in remotes.py.
         git_dir: the repository.
         stdin: what git reads.
         stdout: a file for its output instead of memory.
@@ -105,28 +149,33 @@ async def run_git(
         TimeoutError: the limit passed.
         GitRepoError: git is not installed, or it printed more than `max_output`.
     """
+    program = shutil.which("git", path=environment["PATH"])
+    if program is None:
+        raise GitRepoError("git is not installed on the gateway's machine; install it: apt-get install git")
     where = () if git_dir is None else (f"--git-dir={git_dir}",)
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
         given.seek(0)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "git",
-                *where,
-                *arguments,
-                stdin=given if stdin else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
-                stderr=asyncio.subprocess.PIPE,
-                env=environment,
-                cwd="/",
-                start_new_session=True,
-                pass_fds=tuple(pass_fds),
-            )
-        except FileNotFoundError as error:
-            raise GitRepoError(
-                "git is not installed on the gateway's machine; install it: apt-get install git"
-            ) from error
+        process = await asyncio.create_subprocess_exec(
+            *_launcher(ceiling, limit),
+            program,
+            *where,
+            *arguments,
+            stdin=given if stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            cwd="/",
+            start_new_session=True,
+            pass_fds=tuple(pass_fds),
+        )
     return await _finish(process, limit, max_output)
+
+
+def _launcher(ceiling: Ceiling, limit: float) -> tuple[str, ...]:
+    """Return the shell that sets the limits and becomes git; processor time is twice the time, for two threads."""
+    blocks = "unlimited" if ceiling.file is None else str(math.ceil(ceiling.file / _BLOCK))
+    return ("/bin/sh", "-c", _LIMITED, "sh", str(2 * math.ceil(limit)), str(ceiling.memory // _KIB), blocks)
 
 
 async def _finish(process: asyncio.subprocess.Process, limit: float, max_output: int) -> GitOutput:

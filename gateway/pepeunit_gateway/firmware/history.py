@@ -7,14 +7,15 @@ import asyncio
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from pepeunit_gateway.errors import GitRepoError
-from pepeunit_gateway.firmware.git import GitOutput, git_environment, run_git
+from pepeunit_gateway.firmware.git import Ceiling, GitOutput, git_environment, run_git
 from pepeunit_gateway.firmware.lru import Lru
 from pepeunit_gateway.firmware.refs import Refs
+from pepeunit_gateway.firmware.remotes import is_rot
 
 __all__ = ["Commit", "History", "check_commit"]
 
@@ -36,9 +37,18 @@ class Commit:
 
 
 class History:
-    """Reads any mirror; at most four git processes at once, 30 s each."""
+    """Reads any mirror; at most four git processes at once, 30 s each.
 
-    def __init__(self) -> None:
+    Attributes:
+        rotten: mirrors that turned out to be damaged while they were read; only a fresh one helps them.
+
+    Args:
+        ceiling: memory of each process; what it writes goes to us, so its files are counted elsewhere.
+    """
+
+    def __init__(self, ceiling: Ceiling) -> None:
+        self.rotten: set[Path] = set()
+        self._ceiling = replace(ceiling, file=None)
         self._slots = asyncio.Semaphore(_PARALLEL)
         self._tagged: Lru[tuple[str, str], tuple[str, ...]] = Lru(256)
         self._contained: Lru[tuple[str, str], bool] = Lru(4_096)
@@ -59,10 +69,11 @@ class History:
         """
         async with self._slots:
             try:
-                return await run_git(
+                output = await run_git(
                     arguments,
                     environment=git_environment(search_path=os.environ.get("PATH", os.defpath)),
                     limit=_READ_LIMIT,
+                    ceiling=self._ceiling,
                     git_dir=mirror,
                     stdin=stdin,
                     stdout=stdout,
@@ -72,6 +83,9 @@ class History:
                 raise GitRepoError(
                     f"Reading the repository took longer than {_READ_LIMIT:g} s; try again later"
                 ) from error
+        if output.stderr and is_rot(output.stderr):
+            self.rotten.add(mirror)
+        return output
 
     async def page(self, mirror: Path, refs: Refs, head: str, *, offset: int, limit: int) -> list[Commit]:
         """Return the commits below `head`, newest first in git's default order."""

@@ -15,6 +15,7 @@ from pepeunit_gateway.errors import GitRepoError, RepositoryRegistryError
 from pepeunit_gateway.firmware.addresses import resolve_host
 from pepeunit_gateway.firmware.fetching import MirrorSync, SyncResult, remove_leftovers
 from pepeunit_gateway.firmware.folders import folder_size
+from pepeunit_gateway.firmware.git import Ceiling
 from pepeunit_gateway.firmware.history import Commit, History
 from pepeunit_gateway.firmware.locks import hold_file_lock, try_file_lock
 from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs
@@ -53,7 +54,7 @@ class MirrorCache:
         patience: int = 20,
     ) -> None:
         self.max_size = max_size
-        self.history = History()
+        self.history = History(Ceiling.of_mirror(max_size))
         self.web = Web(allow_private=allow_private)
         self._root = root
         self._allow_private = allow_private

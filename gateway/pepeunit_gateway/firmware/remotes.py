@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pepeunit_gateway.firmware.urls import RepositoryUrl
 
-__all__ = ["Credentials", "Remote", "explain_failure", "is_damage"]
+__all__ = ["Credentials", "Remote", "explain_failure", "is_damage", "is_oversize", "is_rot"]
 
 _MAX_REASON = 300
 
@@ -33,11 +33,18 @@ class Remote:
         """The one transport that git may use."""
         return self.url.scheme
 
+    @property
+    def authorization(self) -> str | None:
+        """The header that carries the credential, for http and https; None without one."""
+        if self.credentials is None or self.url.scheme == "file":
+            return None
+        return f"Basic {_basic(self.credentials)}"
+
     def config(self) -> tuple[tuple[str, str], ...]:
         """Settings for git's environment: the credential, bound to this origin, and the pinned addresses."""
         pairs: list[tuple[str, str]] = []
-        if self.credentials is not None and self.url.scheme != "file":
-            pairs.append((f"http.{self.url.origin}.extraHeader", f"Authorization: Basic {_basic(self.credentials)}"))
+        if self.authorization is not None:
+            pairs.append((f"http.{self.url.origin}.extraHeader", f"Authorization: {self.authorization}"))
         if self.addresses and self.url.host not in self.addresses:
             pinned = ",".join(f"[{item}]" if ":" in item else item for item in self.addresses)
             pairs.append(("http.curloptResolve", f"{self.url.host}:{self.url.port}:{pinned}"))
@@ -71,11 +78,28 @@ def is_damage(stderr: str) -> bool:
     return re.search(_DAMAGE, stderr, re.IGNORECASE) is not None
 
 
+def is_oversize(stderr: str) -> bool:
+    """Tell whether git, or what it started, was ended by the limit on the size of a file (signal 25 is SIGXFSZ)."""
+    return re.search(r"died of signal 25|File too large", stderr) is not None
+
+
+def is_rot(stderr: str) -> bool:
+    """Tell whether git, while it read an object, found that the mirror does not hold what it held once.
+
+    Narrower than `is_damage`: that there is no commit of some name is no damage, anybody may ask for one.
+    """
+    return re.search(_ROT, stderr, re.IGNORECASE) is not None
+
+
 def _basic(credentials: Credentials) -> str:
     return base64.b64encode(f"{credentials.username}:{credentials.pat_token}".encode()).decode()
 
 
 _EXPLANATIONS = (
+    (
+        r"out of memory|[mc]alloc failed|realloc failed|mmap failed|cannot allocate memory",
+        "What {place} sends takes too much memory; remove huge files, or the operator raises PU_MAX_EXTERNAL_REPO_SIZE",
+    ),
     (
         r"operation too slow",
         "The git server at {place} took the request and then sent nothing for too long; try again later",
@@ -116,6 +140,10 @@ _EXPLANATIONS = (
         r"early EOF|unexpected disconnect|hung up|RPC failed|reset by peer|Empty reply|closed|too slow|curl \d+",
         "The connection to {place} broke off before everything had arrived; try again",
     ),
+)
+_ROT = (
+    r"is corrupt|inflate: data stream|loose object|failed to read object|unable to read (tree|sha1 file)|"
+    r"packfile .* (cannot be accessed|does not match)|bad (signature|index|pack)|not a git repository: "
 )
 _DAMAGE = (
     r"not a git repository: |bad object|is corrupt|object file .* is empty|loose object|bad (signature|index|pack)|"

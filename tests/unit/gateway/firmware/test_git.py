@@ -4,9 +4,11 @@ import os
 import pytest
 
 from pepeunit_gateway.errors import GitRepoError
-from pepeunit_gateway.firmware.git import git_environment, run_git
+from pepeunit_gateway.firmware.git import Ceiling, git_environment, run_git
 
 PATH = os.environ["PATH"]
+MIB = 1024 * 1024
+ROOMY = Ceiling(memory=100 * MIB)
 
 
 def test_the_environment_holds_nothing_of_the_machines(monkeypatch):
@@ -20,21 +22,25 @@ def test_the_environment_holds_nothing_of_the_machines(monkeypatch):
 
 
 async def test_git_reads_our_settings_and_no_others():
-    output = await run_git(["config", "--list"], environment=git_environment(search_path=PATH), limit=10)
+    output = await run_git(["config", "--list"], environment=git_environment(search_path=PATH), limit=10, ceiling=ROOMY)
     keys = {line.partition("=")[0] for line in output.stdout.decode().splitlines()}
     assert keys >= {"core.hookspath", "http.followredirects"}
     assert "user.name" not in keys
 
 
 async def test_output_code_and_last_words_come_back():
-    output = await run_git(["rev-parse", "--no-such"], environment=git_environment(search_path=PATH), limit=10)
+    output = await run_git(
+        ["rev-parse", "--no-such"], environment=git_environment(search_path=PATH), limit=10, ceiling=ROOMY
+    )
     assert output.code == 128
     assert "not a git repository" in output.stderr
 
 
 async def test_input_reaches_git():
     environment = git_environment(search_path=PATH)
-    output = await run_git(["hash-object", "--stdin"], environment=environment, limit=10, stdin=b"hello\n")
+    output = await run_git(
+        ["hash-object", "--stdin"], environment=environment, limit=10, ceiling=ROOMY, stdin=b"hello\n"
+    )
     assert output.stdout == b"ce013625030ba8dba906f756967f9e9ca394464a\n"
 
 
@@ -68,7 +74,7 @@ async def all_end(pids):
 async def test_after_the_time_limit_the_whole_group_is_gone(slow_git, monkeypatch):
     monkeypatch.setenv("PATH", f"{slow_git}:{PATH}")
     with pytest.raises(TimeoutError):
-        await run_git(["fetch"], environment=git_environment(search_path=os.environ["PATH"]), limit=2)
+        await run_git(["fetch"], environment=git_environment(search_path=os.environ["PATH"]), limit=2, ceiling=ROOMY)
     pids = (slow_git / "pids").read_text().split()
     assert len(pids) == 2
     await all_end(pids)
@@ -77,7 +83,7 @@ async def test_after_the_time_limit_the_whole_group_is_gone(slow_git, monkeypatc
 async def test_a_cancelled_caller_leaves_no_process(slow_git, monkeypatch):
     monkeypatch.setenv("PATH", f"{slow_git}:{PATH}")
     environment = git_environment(search_path=os.environ["PATH"])
-    task = asyncio.create_task(run_git(["fetch"], environment=environment, limit=60))
+    task = asyncio.create_task(run_git(["fetch"], environment=environment, limit=60, ceiling=ROOMY))
     async with asyncio.timeout(10):
         while not (slow_git / "pids").exists():  # noqa: ASYNC110 - a file of another process
             await asyncio.sleep(0.01)
@@ -90,10 +96,10 @@ async def test_a_cancelled_caller_leaves_no_process(slow_git, monkeypatch):
 async def test_more_output_than_allowed_ends_git():
     environment = git_environment(search_path=PATH)
     with pytest.raises(GitRepoError, match="more than 10 bytes"):
-        await run_git(["help", "-a"], environment=environment, limit=10, max_output=10)
+        await run_git(["help", "-a"], environment=environment, limit=10, ceiling=ROOMY, max_output=10)
 
 
 async def test_a_machine_without_git_is_told_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(GitRepoError, match="apt-get install git"):
-        await run_git(["version"], environment=git_environment(search_path="/nonexistent"), limit=10)
+        await run_git(["version"], environment=git_environment(search_path="/nonexistent"), limit=10, ceiling=ROOMY)
