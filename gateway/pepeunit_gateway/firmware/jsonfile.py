@@ -14,7 +14,10 @@ __all__ = ["JSON", "check_portable", "dump_object", "load_object"]
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 
+_Path: TypeAlias = tuple[str | int, ...]
+
 _MAX_DEPTH = 32
+_MAX_VALUES = 20_000
 _MAX_DIGITS = 1_000  # Python itself gives up at 4,300
 _SHOWN_STEPS = 4
 _SHOWN_KEY = 60
@@ -57,29 +60,40 @@ def check_portable(value: JSON) -> None:
     """Refuse what Python reads but cannot write again, or what no device could read.
 
     That is half of a surrogate pair in a text or a key, a number that is no double (infinite, NaN, or an integer beyond
-    1.8e308), and lists and objects more than 32 deep.
+    1.8e308), lists and objects more than 32 deep, and more than 20,000 values.
 
     Raises:
         ValueError: says what is wrong and at which key, in ASCII.
     """
-    _check(value, (), 0)
+    pending: list[tuple[JSON, _Path]] = [(value, ())]
+    count = 1
+    while pending:
+        part, path = pending.pop()
+        children = _checked(part, path)
+        count += len(children)
+        if count > _MAX_VALUES:
+            raise ValueError(f"it holds too many values; {_MAX_VALUES} are possible")
+        pending.extend((item, (*path, key)) for key, item in reversed(children))
 
 
-def _check(value: JSON, path: tuple[str | int, ...], depth: int) -> None:
+def _checked(value: JSON, path: _Path) -> list[tuple[str | int, JSON]]:
+    """Check one value and return what it holds, by key."""
     if isinstance(value, str):
         _check_text(value, path)
     elif isinstance(value, int | float) and not _is_double(value):
         raise ValueError(f"the number at {_place(path)} is too large or no number")
     elif isinstance(value, list | dict):
-        if depth == _MAX_DEPTH:
+        if len(path) == _MAX_DEPTH:
             raise ValueError(f"it is nested too deeply at {_place(path)}; {_MAX_DEPTH} levels are possible")
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            if isinstance(key, str):
-                _check_text(key, (*path, key))
-            _check(item, (*path, key), depth + 1)
+        if isinstance(value, list):
+            return list(enumerate(value))
+        for key in value:
+            _check_text(key, (*path, key))
+        return list(value.items())
+    return []
 
 
-def _check_text(text: str, path: tuple[str | int, ...]) -> None:
+def _check_text(text: str, path: _Path) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -94,7 +108,7 @@ def _is_double(number: float) -> bool:
         return False
 
 
-def _place(path: tuple[str | int, ...]) -> str:
+def _place(path: _Path) -> str:
     """Write a path as `"a"[0]."b"`, only its end if it is long."""
     steps = [
         f"[{step}]" if isinstance(step, int) else f".{json.dumps(step[:_SHOWN_KEY])}" for step in path[-_SHOWN_STEPS:]
@@ -123,7 +137,7 @@ def _unique_pairs(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     if len(value) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice!r} stands there twice")
+        raise ValueError(f"the key {twice[:_SHOWN_KEY]!r} stands there twice")
     return value
 
 

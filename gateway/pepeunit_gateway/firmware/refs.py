@@ -7,6 +7,7 @@ therefore changed nothing that anybody sees (W19).
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ REFS_FILE = "pepeunit-refs.json"
 _HEADS = "refs/heads/"
 _TAGS = "refs/tags/"
 _PEELED = "^{}"
+_OBJECT = re.compile(rb"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,10 @@ def parse_show_ref(output: bytes) -> Refs:
     """Read `git show-ref --dereference`. Names that are not UTF-8 cannot be shown or typed and are left out."""
     heads: dict[str, str] = {}
     tags: dict[str, str] = {}
-    for line in output.splitlines():
+    for line in output.split(b"\n"):
         commit, _, raw = line.partition(b" ")
+        if not _OBJECT.fullmatch(commit):
+            continue
         try:
             name = raw.decode()
         except UnicodeDecodeError:
@@ -60,7 +64,7 @@ def load_refs(mirror: Path) -> Refs | None:
     """Return what was published, or None when the mirror has never been completed."""
     try:
         document = json.loads((mirror / REFS_FILE).read_bytes())
-        return Refs(document["heads"], document["tags"])
+        return Refs(_named(document["heads"]), _named(document["tags"]))
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
 
@@ -73,6 +77,12 @@ def publish_refs(mirror: Path, refs: Refs) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(mirror / REFS_FILE)
+
+
+def _named(objects: object) -> dict[str, str]:
+    if not isinstance(objects, dict) or not all(isinstance(item, str) for pair in objects.items() for item in pair):
+        raise TypeError(objects)
+    return objects
 
 
 def _dump(refs: Refs) -> bytes:

@@ -14,6 +14,13 @@ def test_show_ref_is_read_and_annotated_tags_are_peeled():
     assert parse_show_ref(output) == Refs({"a/b": B, "main": A}, {"v1": A, "v2": B})
 
 
+@pytest.mark.parametrize(
+    "line", [b"x", b"\xff" * 40 + b" refs/heads/a", b"A" * 40 + b" refs/heads/a", b"0 refs/tags/b"]
+)
+def test_a_line_that_names_no_object_is_left_out(line):
+    assert parse_show_ref(b"%s\n%s refs/heads/main\n" % (line, A.encode())) == Refs({"main": A}, {})
+
+
 def test_an_empty_repository_has_no_refs():
     assert parse_show_ref(b"") == Refs({}, {})
 
@@ -32,7 +39,10 @@ def test_what_is_published_is_read_back(tmp_path: Path):
     assert load_refs(tmp_path) == Refs({"main": A}, {"v1": B})
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"heads": {}}'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"\xff", b'{"heads": {}}', b'{"heads": [], "tags": []}', b'{"heads": {"a": 1}, "tags": {}}'],
+)
 def test_a_damaged_file_counts_as_none(tmp_path: Path, content):
     (tmp_path / REFS_FILE).write_bytes(content)
     assert load_refs(tmp_path) is None
