@@ -8,8 +8,11 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 VENV_PYTHON := .venv/bin/python
+PYTEST := $(VENV_PYTHON) -m pytest
 ARGS ?=
 ONLY ?=
+# as many tests at once as there are cores; ARGS=-n0 and ARGS='-p no:xdist' run them in one process
+SHARED := $(if $(findstring no:xdist,$(ARGS)),,-n logical --maxprocesses 4 --dist loadfile)
 
 .PHONY: help run demo test check format docs bench lock powercut fuzz clean
 
@@ -26,7 +29,7 @@ demo: ## the main job on real input: a git push reaches two running units
 
 test: ## install what the tests need and run them all (ARGS='-k name' for some)
 	@.ci/setup mosquitto postgresql redis dev micropython
-	@exec $(VENV_PYTHON) -m pytest $(ARGS)
+	@exec $(PYTEST) $(SHARED) $(ARGS)
 
 check: ## formatting, lint, types, import rules
 	@.ci/setup dev stubs
@@ -47,11 +50,11 @@ bench: ## the benchmarks, one line per figure (ONLY=name for one)
 
 powercut: ## power cuts at every write of an update, on a real littlefs
 	@.ci/setup mosquitto dev micropython
-	@PEPEUNIT_POWERCUT=full exec $(VENV_PYTHON) -m pytest tests/powercut -o timeout=1800 $(ARGS)
+	@PEPEUNIT_POWERCUT=full exec $(PYTEST) tests/powercut -o timeout=1800 $(ARGS)
 
 fuzz: ## the property tests and the whole REST document with many more examples
 	@.ci/setup mosquitto postgresql redis dev micropython
-	@PU_TEST_EXAMPLES=$${PU_TEST_EXAMPLES:-5000} exec $(VENV_PYTHON) -m pytest tests/property tests/fuzz -o timeout=1800 $(ARGS)
+	@PU_TEST_EXAMPLES=$${PU_TEST_EXAMPLES:-5000} exec $(PYTEST) tests/property tests/fuzz $(SHARED) -o timeout=1800 $(ARGS)
 
 lock: ## resolve the dependencies anew and write the lock files
 	@.ci/lock

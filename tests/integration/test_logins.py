@@ -24,6 +24,7 @@ from tests.support.gateway import PASSWORD, GatewayUnderTest
 from tests.support.redis import RedisServer
 
 BOTH_DATABASES = True
+REAL_PASSWORDS = True
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STATIC = "salt-of-an-older-installation"

@@ -8,6 +8,7 @@ import pytest
 from pepeunit_gateway.access import passwords
 from pepeunit_gateway.access.passwords import StoredPassword, Verdict, hash_password, verify_password
 
+REAL_PASSWORDS = True
 PASSWORD = "correct-horse"
 STATIC = "salt-of-an-older-installation"
 DYNAMIC = base64.b64encode(bytes(range(16))).decode()
