@@ -8,6 +8,7 @@
         server.url("sample")          # http://127.0.0.1:<port>/sample.git
 
 The server runs in threads of its own, so that blocking and asyncio code may use it alike. `fault` makes it misbehave.
+What lies below `/api/` is answered by `api` (tests/support/git_platforms.py), if there is one.
 """
 
 import base64
@@ -16,6 +17,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +25,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-__all__ = ["Fault", "GitServer", "WorkTree"]
+__all__ = ["Api", "Fault", "GitServer", "WorkTree"]
+
+Api = Callable[[str, Mapping[str, str]], tuple[int, dict[str, str], bytes]]
+"""From a path with its query and the headers of a GET to status, headers and body; ConnectionError resets."""
 
 _LIMIT = 60
 _PIECES = 5
@@ -59,6 +64,7 @@ class GitServer:
         self.credentials = credentials
         self.fault = Fault()
         self.requests: list[tuple[str, str]] = []
+        self.api: Api | None = None
         self._host = host
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -177,6 +183,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
+        if self.git.api is not None and self.path.startswith("/api/"):
+            self._answer_api(self.git.api)
+        else:
+            self._serve_git()
+
+    def _answer_api(self, api: Api) -> None:
+        try:
+            self._answer(*api(self.path, self.headers))
+        except ConnectionError:
+            self._reset()
+
+    def _serve_git(self) -> None:
         fault = self.git.fault
         authorization = self.headers.get("Authorization", "")
         self.git.requests.append((f"{self.command} {self.path}", authorization))
@@ -250,10 +268,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(content[:cut_after], pause)
             if cut_after is not None:
                 self.wfile.flush()
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                self.connection.close()
+                self._reset()
         except (BrokenPipeError, ConnectionResetError):
             pass  # the client was killed, which is what some tests are about
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.connection.close()
 
     def _write(self, content: bytes, pause: float) -> None:
         if not pause:

@@ -31,7 +31,7 @@ PAGE_SIZE = 100
 ReleasePage = list[tuple[str | None, tuple[ReleaseFile, ...]]]
 """The releases of one page with their files; None for one that is not public yet."""
 
-_QUESTION_LIMIT = 15.0
+_QUESTION_LIMIT = 10.0
 _READING_LIMIT = 120.0
 _MAX_PAGE = 16 * 1024 * 1024
 _MAX_PAGES = 100
