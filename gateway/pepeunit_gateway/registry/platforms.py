@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter
-from pydantic import ValidationError as PydanticError
 from sqlalchemy import Row, select
 
 from pepeunit_gateway.access.agents import Agent
@@ -13,14 +11,12 @@ from pepeunit_gateway.access.rules import require_user
 from pepeunit_gateway.errors import GitRepoError, NotFoundError
 from pepeunit_gateway.firmware.versions import resolve
 from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.releases import read_releases
 from pepeunit_gateway.registry.targets import repo_rule
 from pepeunit_gateway.registry.visibility import check_sight
 from pepeunit_gateway.storage.tables import repos, repository_registry
 
 __all__ = ["Platform", "available_platforms"]
-
-_RELEASES = TypeAdapter(dict[str, list[tuple[str, str]]])
-"""The column releases_data: by tag the names and the links of its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ async def available_platforms(
     if not row.is_compilable_repo or not row.releases_data:
         return []
     tag = target_tag or await _tag(context, row, target_commit)
-    return [Platform(name, link) for name, link in _read(row.releases_data).get(tag or "", [])]
+    return [Platform(name, link) for name, link in read_releases(row.releases_data).get(tag or "", [])]
 
 
 async def _tag(context: Context, row: Row[Any], commit: str | None) -> str | None:
@@ -66,10 +62,3 @@ async def _tag(context: Context, row: Row[Any], commit: str | None) -> str | Non
         return mirrors.tag(registry, commit) if commit else (await resolve(mirrors, registry, repo_rule(row), None)).tag
     except GitRepoError:  # it was never fetched, or has no such version: then there is no release either
         return None
-
-
-def _read(releases: str) -> dict[str, list[tuple[str, str]]]:
-    try:
-        return _RELEASES.validate_json(releases)
-    except PydanticError:
-        return {}

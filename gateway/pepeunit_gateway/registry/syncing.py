@@ -3,7 +3,7 @@
 Source: protocol/firmware.md 7.2, W19 and W20 (the stored credentials are used whoever asks; a failure harms nobody).
 """
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -15,6 +15,7 @@ from pepeunit_gateway.firmware.mirrors import Credentials, SyncResult
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.credentials import candidates, read_slots, with_status, write_slots
 from pepeunit_gateway.registry.entities import CredentialStatus, RepositoryStatus
+from pepeunit_gateway.registry.releases import RELEASE_COLUMNS, Reading, ReleaseNews, check_size, follow_releases
 from pepeunit_gateway.storage.tables import repository_registry
 
 __all__ = ["SyncOutcome", "sync_repository", "try_credentials"]
@@ -22,15 +23,19 @@ __all__ = ["SyncOutcome", "sync_repository", "try_credentials"]
 log = structlog.get_logger(__name__)
 
 _ACCESS = "refuses access"
+_NO_NEWS = ReleaseNews()
 
 SyncOutcome = tuple[bool, bool]
-"""Whether the fetch succeeded, and whether a branch or tag changed."""
+"""Whether the fetch succeeded, and whether a branch, a tag or a release changed."""
 
 
-async def sync_repository(context: Context, uuid: UUID, *, told: bool = False) -> SyncOutcome:
+async def sync_repository(
+    context: Context, uuid: UUID, *, told: bool = False, releases: Reading = Reading.ALWAYS
+) -> SyncOutcome:
     """Fetch with the stored credentials; a failure is told by the row's `sync_status` and `sync_error`.
 
     What is new is announced, so that other gateways fetch it into their mirrors too; not if they `told` this one.
+    `releases` says whether those are read after a fetch that succeeded.
 
     Raises:
         NotFoundError: the row has gone.
@@ -49,10 +54,16 @@ async def sync_repository(context: Context, uuid: UUID, *, told: bool = False) -
         await _mark(context, uuid, credentials, result, problem)
         if result or _ACCESS not in problem:
             break
-    await _record(context, row, result, problem)
-    if result is not None and result.changed and not told:
+    if result is None:
+        await _record(context, row, None, problem)
+        return False, False
+    moved = result.changed or row.sync_status != RepositoryStatus.UPDATED.value
+    news = await follow_releases(context, row, credentials, releases, changed=moved)
+    await _record(context, row, result, news.problem, news)
+    changed = result.changed or news.changed
+    if changed and not told:
         context.bus.publish(Change.REPOSITORY, [uuid])
-    return result is not None, result is not None and result.changed
+    return True, changed
 
 
 async def try_credentials(context: Context, uuid: UUID, credentials: Credentials) -> None:
@@ -63,24 +74,27 @@ async def try_credentials(context: Context, uuid: UUID, credentials: Credentials
     row = await _load(context, uuid)
     result, problem = await _fetch(context, row, credentials)
     await _mark(context, uuid, credentials, result, problem)
-    if result or row.sync_status != RepositoryStatus.UPDATED.value:
-        await _record(context, row, result, problem)
+    if result:
+        news = await follow_releases(context, row, credentials, Reading.ALWAYS, changed=result.changed)
+        await _record(context, row, result, news.problem, news)
+    elif row.sync_status != RepositoryStatus.UPDATED.value:
+        await _record(context, row, None, problem)
 
 
 async def _load(context: Context, uuid: UUID) -> Row[Any]:
     table = repository_registry
-    query = select(
-        table.c.uuid, table.c.repository_url, table.c.sync_status, table.c.cipher_credentials_private_repository
-    ).where(table.c.uuid == uuid)
+    own = table.c.uuid, table.c.repository_url, table.c.sync_status, table.c.cipher_credentials_private_repository
+    query = select(*own, *RELEASE_COLUMNS).where(table.c.uuid == uuid)
     async with context.database.read() as connection:
         row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no repository {uuid}")
-    return cast("Row[Any]", row)
+    return row
 
 
 async def _fetch(context: Context, row: Row[Any], credentials: Credentials | None) -> tuple[SyncResult | None, str]:
     try:
+        await check_size(context, row, credentials)
         return await context.mirrors.sync(row.uuid, row.repository_url, credentials), ""
     except (GitRepoError, RepositoryRegistryError) as error:
         return None, error.message
@@ -105,7 +119,13 @@ async def _mark(
             await act.connection.execute(table.update().where(table.c.uuid == uuid).values(values))
 
 
-async def _record(context: Context, row: Row[Any], result: SyncResult | None, problem: str | None) -> None:
+async def _record(
+    context: Context,
+    row: Row[Any],
+    result: SyncResult | None,
+    problem: str | None,
+    news: ReleaseNews = _NO_NEWS,
+) -> None:
     table = repository_registry
     status = RepositoryStatus.UPDATED if result else RepositoryStatus.ERROR
     values: dict[str, object] = {"sync_status": status.value, "sync_error": problem or None}
@@ -114,6 +134,7 @@ async def _record(context: Context, row: Row[Any], result: SyncResult | None, pr
     async with context.act() as act:
         values["sync_last_datetime"] = act.now
         written = await act.connection.execute(table.update().where(table.c.uuid == row.uuid).values(values))
+        await news.store(act, row.uuid)
     if not written.rowcount:  # deleted while it was fetched: what the fetch left goes too
         await context.forget_repository(row.uuid)
     elif not result and row.sync_status != status.value:
