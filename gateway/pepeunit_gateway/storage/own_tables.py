@@ -46,12 +46,14 @@ outbox = Table(
     created(),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("next_attempt_datetime", UtcDateTime, nullable=False),
-    Column("sent_datetime", UtcDateTime, index=True),  # when the broker acknowledged it
+    Column("sent_datetime", UtcDateTime),  # when the broker acknowledged it
     sqlite_autoincrement=True,  # an id is never given twice: a sender may still hold that of a replaced command
 )
 
-_WAITS = outbox.c.sent_datetime.is_(None)
+# apart, so that what waits is found whatever is kept of what was sent
+_WAITS, _SENT = outbox.c.sent_datetime.is_(None), outbox.c.sent_datetime.is_not(None)
 Index("ix_outbox_next_attempt_datetime", outbox.c.next_attempt_datetime, sqlite_where=_WAITS, postgresql_where=_WAITS)
+Index("ix_outbox_sent_datetime", outbox.c.sent_datetime, sqlite_where=_SENT, postgresql_where=_SENT)
 
 # What people and programs may do besides (decisions.md 3 and 12).
 

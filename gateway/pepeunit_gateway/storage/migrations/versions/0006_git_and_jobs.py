@@ -17,7 +17,10 @@ def upgrade() -> None:
     op.add_column("repository_registry", sa.Column("cipher_webhook_secret", TEXT))
     op.add_column("units", sa.Column("told_domain", TEXT))
     op.add_column("outbox", sa.Column("sent_datetime", sa.DateTime()))
-    op.create_index(op.f("ix_outbox_sent_datetime"), "outbox", ["sent_datetime"])
+    sent = sa.text("sent_datetime IS NOT NULL")
+    op.create_index(
+        op.f("ix_outbox_sent_datetime"), "outbox", ["sent_datetime"], sqlite_where=sent, postgresql_where=sent
+    )
     op.drop_index(op.f("ix_outbox_next_attempt_datetime"), "outbox")
     waits = sa.text("sent_datetime IS NULL")
     op.create_index(
