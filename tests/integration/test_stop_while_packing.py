@@ -46,7 +46,7 @@ async def test_a_gateway_stops_within_five_seconds_whatever_it_is_packing(gatewa
         for unit in units
     ]
     async with asyncio.timeout(60):
-        while not list((tmp_path / "data" / "archives").rglob("*.tar")):
+        while not list((tmp_path / "data" / "archives").rglob("*.tar.stem")):
             assert (await admin.get("/users")).status == 200
     assert not any(download.done() for download in downloads)
     begun = time.monotonic()

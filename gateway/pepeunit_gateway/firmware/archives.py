@@ -1,83 +1,47 @@
-"""Archives of a unit's program: the files of a commit, packed once, with the unit's own env.json and schema.json.
+"""Archives of a unit's program: what all units of a commit share, packed once, and the unit's own files behind it.
 
-`<root>/<registry uuid>/<commit>.<layout>.tar` is the plain ustar of a commit without anything of a unit; the cache may
-be deleted at any time. A finished archive, which holds secrets, is an anonymous file that nobody else can open, cut or
-delete (W49); it is gone with its last reader. Work that nobody waits for any more ends soon.
+`<root>/<registry uuid>/<commit>.<layout>.<what>.stem` holds the shared part and nothing of a unit; the folder may be
+deleted at any time, and several gateways may use it. Small ones stay in memory as well, and archives made of them need
+no thread. Work that nobody waits for any more ends soon (W49).
 """
 
 import asyncio
-import base64
-import os
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
-from uuid import UUID, uuid4
+from typing import TypeVar
+from uuid import UUID
 
 import structlog
 
 from pepeunit_gateway.errors import GitRepoError
+from pepeunit_gateway.firmware.archive import Archive
+from pepeunit_gateway.firmware.assembling import Order, assemble, derive, finish, pack
+from pepeunit_gateway.firmware.evicting import Cleaned, evict, remove_orphans
 from pepeunit_gateway.firmware.folders import remove_folder
 from pepeunit_gateway.firmware.history import check_commit
+from pepeunit_gateway.firmware.lru import Lru
 from pepeunit_gateway.firmware.mirrors import MirrorCache
-from pepeunit_gateway.firmware.packing import ArchiveFormat, write_archive
+from pepeunit_gateway.firmware.packing import ArchiveFormat
+from pepeunit_gateway.firmware.stems import DamagedStemError, Stem, mark_stem
 from pepeunit_gateway.firmware.thread_work import Check, StoppedError, ThreadWork
 from pepeunit_gateway.firmware.trees import PackPlan, pack_tree
-from pepeunit_gateway.firmware.ustar import DamagedTarError
 
-__all__ = ["Archive", "ArchiveCache", "ArchiveFormat"]
+__all__ = ["Archive", "ArchiveCache", "ArchiveFormat", "Cleaned"]
 
 log = structlog.get_logger(__name__)
 
-_LAYOUT = 1  # raise it when the same commit must be packed differently
-_PARALLEL = 2
+T = TypeVar("T")
+_LAYOUT = 2  # raise it when the same commit must be packed differently
+_PARALLEL = 2  # threads that make stems, and as many that finish archives
 _ATTEMPTS = 3
-_STALE = 3_600.0  # seconds after which an unfinished tar belongs to nobody
-
-
-class Archive:
-    """A finished archive: `size` bytes, `digest` is its raw SHA-256.
-
-    Use as `async with archive:` and send `archive.chunks()`; the file is gone afterwards.
-    """
-
-    def __init__(self, file: BinaryIO, size: int, digest: bytes) -> None:
-        self._file = file
-        self.size = size
-        self.digest = digest
-
-    @property
-    def repr_digest(self) -> str:
-        """The value of the header Repr-Digest (decisions.md 13)."""
-        return f"sha-256=:{base64.b64encode(self.digest).decode()}:"
-
-    async def chunks(self, chunk_size: int = 65_536) -> AsyncIterator[bytes]:
-        """Yield the whole content from its start, read in a thread."""
-        await asyncio.to_thread(self._file.seek, 0)
-        while part := await asyncio.to_thread(self._file.read, chunk_size):
-            yield part
-
-    async def read(self) -> bytes:
-        """Return the whole content."""
-        return b"".join([part async for part in self.chunks()])
-
-    def close(self) -> None:
-        """Give the file back."""
-        self._file.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+_MEMORY = 16 * 1024 * 1024  # of all stems in memory
+_SHORT = 16 * 1024  # bytes of own files that are packed without a thread, in well below a millisecond
+_MARK_INTERVAL = 60.0  # seconds in which a stem in memory is marked as used once
 
 
 class _ClosedError(GitRepoError):
@@ -87,28 +51,48 @@ class _ClosedError(GitRepoError):
 
 
 @dataclass(slots=True)
-class _Packing:
-    """A commit that is being packed, and how many wait for it."""
+class _Making:
+    """A stem that is being made, and how many wait for it."""
 
     task: asyncio.Task[None]
     waiting: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A commit whose stems lie in `folder`, with or without its files."""
+
+    folder: Path
+    registry: UUID
+    commit: str
+    with_files: bool
+
+    def path(self, fmt: ArchiveFormat) -> Path:
+        what = "" if self.with_files else "bare-"
+        return self.folder / f"{self.commit}.{_LAYOUT}.{what}{fmt.stem_name}.stem"
+
+
+def _wanted() -> None:
+    """Nobody gives up work that takes no time."""
+
+
 class ArchiveCache:
-    """Builds archives; keeps the base tars of commits below one folder.
+    """Builds archives; keeps the stems of commits below one folder.
 
     Args:
         root: made when needed, mode 0700.
         mirrors: where commits are read.
-        max_bytes: of all base tars together; those used longest ago go first.
+        max_bytes: of all files together; those used longest ago go first.
     """
 
     def __init__(self, root: Path, mirrors: MirrorCache, *, max_bytes: int) -> None:
         self._root = root
         self._mirrors = mirrors
         self._max_bytes = max_bytes
-        self._slots = asyncio.Semaphore(_PARALLEL)
-        self._packing: dict[Path, _Packing] = {}
+        self._stems: Lru[tuple[Path, bytes], Stem] = Lru(_MEMORY, lambda stem: stem.weight)
+        self._finishing = asyncio.Semaphore(_PARALLEL)
+        self._deriving = asyncio.Semaphore(_PARALLEL)
+        self._making: dict[Path, _Making] = {}
         self._threads = ThreadWork()
 
     async def build(
@@ -121,7 +105,7 @@ class ArchiveCache:
         *,
         with_program: bool = True,
     ) -> Archive:
-        """Return the archive of one unit; deterministic, mtimes are the commit's time.
+        """Return the archive of one unit; deterministic, mtimes are the commit's time, its own files come last.
 
         Args:
             registry: whose mirror has the commit.
@@ -135,23 +119,23 @@ class ArchiveCache:
             GitRepoError: no such commit, or its files cannot be packed; the message says what to do.
         """
         check_commit(commit)
-        extra = {"env.json": env_json, "schema.json": schema_json}
-        base = self._root / str(registry) / f"{commit}.{_LAYOUT}{'' if with_program else '.bare'}.tar"
+        program = _Program(self._root / str(registry), registry, commit, with_program)
+        order = Order(program.path(fmt), fmt, {"env.json": env_json, "schema.json": schema_json})
+        known = self._stems.get(order.key)
+        if known and known.is_whole and order.own_size <= _SHORT and not self._threads.closed:
+            now = time.time()
+            if known.used < now - _MARK_INTERVAL:
+                mark_stem(known, order.path, now)
+            return assemble(known, order, _wanted)
         try:
-            for _ in range(_ATTEMPTS):
-                async with self._slots:
-                    try:
-                        return await self._threads.run(partial(_finish, base, extra, fmt), discard=Archive.close)
-                    except FileNotFoundError:
-                        pass  # not packed yet, or evicted
-                    except DamagedTarError as error:
-                        log.warning("firmware.archive.damaged", base=base.name, reason=str(error))
-                        base.unlink(missing_ok=True)
-                with suppress(FileNotFoundError):  # the cache was deleted under our hands
-                    await self._pack_once(base, registry, commit, with_program=with_program)
+            act = partial(finish, order, known, time.time())
+            stem, archive = await self._reading(
+                program, fmt, self._finishing, act, discard=lambda made: made[1].close()
+            )
         except StoppedError:
             raise _ClosedError("The gateway is stopping; ask again when it runs") from None
-        raise GitRepoError("The archive's files vanish as soon as they are packed; check the gateway's data folder")
+        self._stems.put(order.key, stem)
+        return archive
 
     async def remove(self, registry: UUID) -> None:
         """Forget the commits of a removed registry; whoever waits for one of them is told so.
@@ -159,13 +143,24 @@ class ArchiveCache:
         Remove its mirror first, or a later build packs a commit again.
         """
         folder = self._root / str(registry)
-        await self._end([packing.task for base, packing in self._packing.items() if base.parent == folder])
+        await self._end([making.task for path, making in self._making.items() if path.parent == folder])
+        self._stems.drop_where(lambda key: key[0].parent == folder)
         await asyncio.to_thread(remove_folder, folder)
+
+    async def clean(self, known: Collection[UUID], *, now: float) -> Cleaned:
+        """Remove what killed gateways left, the stems of registries that are not `known`, and what is over the limit.
+
+        `now` is in seconds since 1970. It may run at any time, also in several gateways.
+        """
+        kept = {self._root / str(registry) for registry in known}
+        self._stems.drop_where(lambda key: key[0].parent not in kept)
+        orphans = await asyncio.to_thread(remove_orphans, self._root, known)
+        return orphans + await asyncio.to_thread(evict, self._root, self._max_bytes, keep=None, now=now)
 
     async def close(self) -> None:
         """Stop every build within the time that one chunk takes; those and later ones fail with status 503."""
         await self._threads.close()
-        await self._end([packing.task for packing in self._packing.values()])
+        await self._end([making.task for making in self._making.values()])
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:
@@ -173,91 +168,84 @@ class ArchiveCache:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _pack_once(self, base: Path, registry: UUID, commit: str, *, with_program: bool) -> None:
-        """Pack a commit; callers at the same time share one run, which ends when the last of them has gone."""
-        packing = self._packing.get(base)
-        if packing is None:
-            packing = _Packing(asyncio.create_task(self._pack(base, registry, commit, with_program=with_program)))
-            packing.task.add_done_callback(partial(self._packed, base))
-            self._packing[base] = packing
-        packing.waiting += 1
+    async def _reading(
+        self,
+        program: _Program,
+        fmt: ArchiveFormat,
+        slots: asyncio.Semaphore,
+        act: Callable[[Check], T],
+        *,
+        discard: Callable[[T], object] | None = None,
+    ) -> T:
+        """Return what `act` makes of a stem in a thread; the stem is made where it is missing or damaged."""
+        for _ in range(_ATTEMPTS):
+            async with slots:
+                try:
+                    return await self._threads.run(act, discard=discard)
+                except FileNotFoundError:
+                    pass  # not made yet, evicted, or deleted under our hands
+                except DamagedStemError as error:
+                    path = program.path(fmt)
+                    log.warning("firmware.archive.damaged", file=path.name, reason=str(error))
+                    path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # the folder was deleted under our hands
+                await self._make_once(program, fmt)
+        raise GitRepoError("The archive's files vanish as soon as they are packed; check the gateway's data folder")
+
+    async def _make_once(self, program: _Program, fmt: ArchiveFormat) -> None:
+        """Make a stem; callers at the same time share one run, which ends when the last of them has gone."""
+        path = program.path(fmt)
+        making = self._making.get(path)
+        if making is None:
+            making = _Making(asyncio.create_task(self._make(program, fmt)))
+            making.task.add_done_callback(partial(self._made, path))
+            self._making[path] = making
+        making.waiting += 1
         try:
-            await asyncio.wait({packing.task})
+            await asyncio.wait({making.task})
         finally:
-            packing.waiting -= 1
-            if not packing.waiting and not packing.task.done():
-                del self._packing[base]  # who comes now begins anew
-                await self._end([packing.task])
-        if not packing.task.cancelled():
-            packing.task.result()
+            making.waiting -= 1
+            if not making.waiting and not making.task.done():
+                del self._making[path]  # who comes now begins anew
+                await self._end([making.task])
+        if not making.task.cancelled():
+            making.task.result()
         elif not self._threads.closed:
             raise GitRepoError("The repository was removed meanwhile")
 
-    def _packed(self, base: Path, task: asyncio.Task[None]) -> None:
-        if base in self._packing and self._packing[base].task is task:
-            del self._packing[base]
+    def _made(self, path: Path, task: asyncio.Task[None]) -> None:
+        if path in self._making and self._making[path].task is task:
+            del self._making[path]
         if not task.cancelled():
             task.exception()  # every waiter may be gone; then nobody else asks for it
 
-    async def _pack(self, base: Path, registry: UUID, commit: str, *, with_program: bool) -> None:
+    async def _make(self, program: _Program, fmt: ArchiveFormat) -> None:
+        begun = time.monotonic()
+        path = program.path(fmt)
+        if fmt.kind == "tar":
+            await self._pack(program, path)
+        else:
+            tar = ArchiveFormat.tar()
+            await self._reading(program, tar, self._deriving, partial(derive, program.path(tar), path, fmt))
+        log.info(
+            "firmware.archive.made",
+            registry=str(program.registry),
+            commit=program.commit,
+            stem=fmt.stem_name,
+            seconds=round(time.monotonic() - begun, 3),
+        )
+        await asyncio.to_thread(evict, self._root, self._max_bytes, keep=path, now=time.time())
+
+    async def _pack(self, program: _Program, path: Path) -> None:
         if self._threads.closed:
             raise StoppedError
-        self._mirrors.refs(registry)
-        history, mirror = self._mirrors.history, self._mirrors.mirror(registry)
-        if with_program:
-            plan = await pack_tree(history, mirror, commit, max_size=self._mirrors.max_size)
+        self._mirrors.refs(program.registry)
+        history, mirror = self._mirrors.history, self._mirrors.mirror(program.registry)
+        if program.with_files:
+            plan = await pack_tree(history, mirror, program.commit, max_size=self._mirrors.max_size)
         else:
-            plan = PackPlan([], await history.commit_time(mirror, commit), BytesIO())
+            plan = PackPlan([], await history.commit_time(mirror, program.commit), BytesIO())
         try:
-            await self._threads.run(partial(_store, base, plan.write))
+            await self._threads.run(partial(pack, path, plan))
         finally:
             plan.close()
-        await asyncio.to_thread(_evict, self._root, self._max_bytes, base, time.time())
-
-
-def _finish(base: Path, extra: dict[str, bytes], fmt: ArchiveFormat, check: Check) -> Archive:
-    with base.open("rb") as source:
-        os.utime(source.fileno())
-        out = tempfile.TemporaryFile()  # noqa: SIM115 - owned by the Archive, which closes it
-        try:
-            digest = write_archive(source, extra, fmt, out, check=check)
-            size = out.seek(0, os.SEEK_END)
-        except BaseException:
-            out.close()
-            raise
-    return Archive(out, size, digest)
-
-
-def _store(base: Path, write: Callable[[BinaryIO, Check], None], check: Check) -> None:
-    """Write a base tar beside its place and rename it, so that nobody ever sees a part of one."""
-    base.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = base.with_suffix(f".{uuid4()}.new")
-    try:
-        with temporary.open("xb") as file:
-            write(file, check)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(base)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _evict(root: Path, max_bytes: int, keep: Path, now: float) -> None:
-    """Delete the tars used longest ago until the rest fits, never `keep`; leftovers of a killed gateway go as well."""
-    found: list[tuple[float, int, Path]] = []
-    for path in (Path(folder, name) for folder, _, names in os.walk(root) for name in names):
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            continue
-        if path.suffix == ".tar":
-            found.append((stat.st_mtime, stat.st_size, path))
-        elif path.suffix == ".new" and stat.st_mtime < now - _STALE:
-            path.unlink(missing_ok=True)
-    total = sum(size for _, size, _ in found)
-    for _, size, path in sorted(found):
-        if total <= max_bytes:
-            return
-        if path != keep:
-            path.unlink(missing_ok=True)
-            total -= size

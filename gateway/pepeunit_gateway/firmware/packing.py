@@ -1,27 +1,30 @@
-"""From the base tar of a commit and the unit's own files to the archive that a device gets; blocking, for a thread.
+"""Archives in two parts: a stem, the same for all units of a commit, and a tail with the unit's own files.
 
-Source: protocol/firmware.md 7.6. Every archive is deterministic: same input, same bytes.
+    tar   headers and files | own files, end
+    tgz   the same through deflate, cut where a byte ends, so that both parts are compressed apart | sums
+    zip   entries | own entries, the directory of all
+
+Source: protocol/firmware.md 7.6. Everything is deterministic: same input, same bytes. Blocking, for a thread, but for
+short tails.
 """
 
-import hashlib
-import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from io import BytesIO
 from typing import BinaryIO, Literal, Self
 
 from pepeunit_gateway.errors import UnitError
+from pepeunit_gateway.firmware.containers import container_trailer, window_of
 from pepeunit_gateway.firmware.thread_work import Check
-from pepeunit_gateway.firmware.ustar import DamagedTarError, Member, header, padding, read_members, trailer
+from pepeunit_gateway.firmware.ustar import DamagedTarError, Member, header, padding, trailer
+from pepeunit_gateway.firmware.zipping import write_zip_stem, zip_tail
 
-__all__ = ["ArchiveFormat", "write_archive"]
+__all__ = ["ArchiveFormat", "StemFacts", "derive_stem", "make_tail"]
 
 _CHUNK = 32 * 1024  # at level 9 even this takes a board a good part of a second, if what it holds is chosen badly
 _WBITS = frozenset([*range(-15, -8), *range(9, 16), *range(25, 32)])
 _LEVELS = range(-1, 10)
-_ZIP_EPOCH = 315_532_800  # 1980-01-01, before which zip knows no time
+_DEFAULT_LEVEL = 6  # what -1 means to zlib
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,90 +62,105 @@ class ArchiveFormat:
         """The ustar through zlib."""
         return cls("tgz", wbits, level)
 
+    @property
+    def effort(self) -> int:
+        """The level, 0..9."""
+        return _DEFAULT_LEVEL if self.level < 0 else self.level
 
-def write_archive(
-    base: BinaryIO, extra: Mapping[str, bytes], fmt: ArchiveFormat, out: BinaryIO, *, check: Check
-) -> bytes:
-    """Write the archive to `out` and return its SHA-256 (32 bytes).
+    @property
+    def stem_name(self) -> str:
+        """Tells the stems of a commit apart: `tar`, `zip` or `tgz-<window>-<effort>`; containers share one."""
+        return f"tgz-{window_of(self.wbits)}-{self.effort}" if self.kind == "tgz" else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class StemFacts:
+    """What a tail must know of its stem.
+
+    `size` is the stem's own, `tar_size` that of its tar, whose running sums `adler` and `crc` are; `mtime` is the
+    commit's time. `directory` bytes on `entries` members are what a zip's directory says of them.
+    """
+
+    size: int
+    tar_size: int
+    mtime: int
+    adler: int = 1
+    crc: int = 0
+    directory: int = 0
+    entries: int = 0
+
+
+def derive_stem(source: BinaryIO, tar: StemFacts, fmt: ArchiveFormat, out: BinaryIO, *, check: Check) -> StemFacts:
+    """Write the stem of a tgz or, with its directory behind it, of a zip; `source` stands at the stem of the tar.
 
     Args:
-        base: a seekable tar from `trees.PackPlan`.
-        extra: files for the root, e.g. env.json; the base has none of these names.
-        fmt: what to write.
+        source: seekable.
+        tar: its facts.
+        fmt: no tar.
         out: a seekable file, empty.
         check: called before each chunk of 32 KiB at most; what it raises ends the work.
 
     Raises:
-        DamagedTarError: the base is no good.
+        GitRepoError: it is more than a zip can hold.
+        DamagedTarError: the source is no good.
     """
     if fmt.kind == "zip":
-        _write_zip(base, extra, out, check)
-        return _digest(out, check)
-    sha = hashlib.sha256()
-    sink = _deflated(fmt) if fmt.kind == "tgz" else _plain
-    for part in sink(_tar(base, extra, check)):
-        sha.update(part)
-        out.write(part)
-    return sha.digest()
+        size, directory, entries = write_zip_stem(source, tar.size, out, check)
+        return StemFacts(size, tar.size, tar.mtime, directory=directory, entries=entries)
+    machine = zlib.compressobj(fmt.effort, zlib.DEFLATED, -window_of(fmt.wbits))
+    adler, crc, size = 1, 0, 0
+    for part in _pieces(source, tar.size, check):
+        adler, crc = zlib.adler32(part, adler), zlib.crc32(part, crc)
+        size += out.write(machine.compress(part))
+    size += out.write(machine.flush(zlib.Z_FULL_FLUSH))
+    return StemFacts(size, tar.size, tar.mtime, adler, crc)
 
 
-def _plain(parts: Iterator[bytes]) -> Iterator[bytes]:
-    return parts
+def make_tail(
+    facts: StemFacts, own: Mapping[str, bytes], fmt: ArchiveFormat, directory: bytes, *, check: Check
+) -> bytes:
+    """Return what follows the stem, to the archive's last byte.
+
+    Args:
+        facts: of the stem.
+        own: the unit's files for the root, in their order; the stem has none of these names.
+        fmt: the stem's.
+        directory: of a zip's stem.
+        check: as for `derive_stem`.
+
+    Raises:
+        GitRepoError: it is more than a zip can hold.
+    """
+    if fmt.kind == "zip":
+        return zip_tail(facts.size, facts.mtime, directory, facts.entries, own, check=check)
+    tar = _tar_tail(facts, own)
+    if fmt.kind == "tar":
+        return tar
+    machine = zlib.compressobj(fmt.effort, zlib.DEFLATED, -window_of(fmt.wbits))
+    parts = []
+    for position in range(0, len(tar), _CHUNK):
+        check()
+        parts.append(machine.compress(tar[position : position + _CHUNK]))
+    parts.append(machine.flush())
+    sums = container_trailer(
+        fmt.wbits,
+        adler=zlib.adler32(tar, facts.adler),
+        crc=zlib.crc32(tar, facts.crc),
+        size=facts.tar_size + len(tar),
+    )
+    return b"".join((*parts, sums))
 
 
-def _deflated(fmt: ArchiveFormat) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
-    def compress(parts: Iterator[bytes]) -> Iterator[bytes]:
-        machine = zlib.compressobj(fmt.level, zlib.DEFLATED, fmt.wbits)
-        for part in parts:
-            yield machine.compress(part)
-        yield machine.flush()
-
-    return compress
-
-
-def _tar(base: BinaryIO, extra: Mapping[str, bytes], check: Check) -> Iterator[bytes]:
-    written = 0
-    for member, source in _merged(base, extra):
-        yield header(member)
-        yield from _content(source, member.size, check)
-        yield padding(member.size)
-        written += 512 + member.size + len(padding(member.size))
-    yield trailer(written)
+def _tar_tail(facts: StemFacts, own: Mapping[str, bytes]) -> bytes:
+    parts = [
+        part
+        for name, data in own.items()
+        for part in (header(Member(name, len(data), facts.mtime)), data, padding(len(data)))
+    ]
+    return b"".join((*parts, trailer(facts.tar_size + sum(map(len, parts)))))
 
 
-def _write_zip(base: BinaryIO, extra: Mapping[str, bytes], out: BinaryIO, check: Check) -> None:
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for member, source in _merged(base, extra):
-            when = datetime.fromtimestamp(max(member.mtime, _ZIP_EPOCH), UTC)
-            info = zipfile.ZipInfo(member.path + ("/" if member.is_dir else ""), when.timetuple()[:6])
-            info.create_system = 3  # UNIX, wherever this runs
-            mode = 0o40755 if member.is_dir else 0o100755 if member.is_executable else 0o100644
-            info.external_attr = mode << 16 | (0x10 if member.is_dir else 0)
-            info.compress_type = zipfile.ZIP_STORED if member.is_dir else zipfile.ZIP_DEFLATED
-            info.file_size = member.size
-            with archive.open(info, "w") as entry:
-                for part in _content(source, member.size, check):
-                    entry.write(part)
-
-
-def _merged(base: BinaryIO, extra: Mapping[str, bytes]) -> Iterator[tuple[Member, BinaryIO]]:
-    """Yield all members in their order, each with a file that stands at its content."""
-    mtime = 0
-    waiting = sorted(extra.items(), reverse=True)
-    for member in read_members(base):
-        mtime = member.mtime
-        while waiting and (waiting[-1][0],) < member.order:
-            yield _own(*waiting.pop(), mtime)
-        yield member, base
-    while waiting:
-        yield _own(*waiting.pop(), mtime)
-
-
-def _own(name: str, data: bytes, mtime: int) -> tuple[Member, BinaryIO]:
-    return Member(name, len(data), mtime), BytesIO(data)
-
-
-def _content(source: BinaryIO, size: int, check: Check) -> Iterator[bytes]:
+def _pieces(source: BinaryIO, size: int, check: Check) -> Iterator[bytes]:
     while size:
         check()
         part = source.read(min(size, _CHUNK))
@@ -150,12 +168,3 @@ def _content(source: BinaryIO, size: int, check: Check) -> Iterator[bytes]:
             raise DamagedTarError("content is missing")
         yield part
         size -= len(part)
-
-
-def _digest(out: BinaryIO, check: Check) -> bytes:
-    sha = hashlib.sha256()
-    out.seek(0)
-    while part := out.read(_CHUNK):
-        check()
-        sha.update(part)
-    return sha.digest()

@@ -17,7 +17,7 @@ from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware.history import History
 from pepeunit_gateway.firmware.pepeignore import PEPEIGNORE, PepeIgnore, parse_pepeignore
 from pepeunit_gateway.firmware.thread_work import Check
-from pepeunit_gateway.firmware.ustar import Member, header, padding, trailer
+from pepeunit_gateway.firmware.ustar import Member, header, padding
 
 __all__ = ["PackPlan", "TreeFile", "apply_ignore", "check_paths", "pack_tree", "parse_ls_tree"]
 
@@ -187,8 +187,10 @@ class PackPlan:
         """Give the temporary file back."""
         self.blobs.close()
 
-    def write(self, out: BinaryIO, check: Check) -> None:
-        """Write the ustar; blocking. `check` is called before each MiB at most; what it raises ends the work.
+    def write(self, out: BinaryIO, check: Check) -> int:
+        """Write the members of the ustar without its end, and return their bytes; blocking.
+
+        `check` is called before each MiB at most; what it raises ends the work.
 
         Raises:
             GitRepoError: git did not deliver a file, or a name does not fit.
@@ -206,7 +208,7 @@ class PackPlan:
                 self.blobs.seek(offsets[paths[member.path].blob])
                 _copy(self.blobs, out, member.size, check)
                 out.write(padding(member.size))
-        out.write(trailer(written))
+        return written
 
     def _offsets(self) -> dict[str, int]:
         """Return where in `blobs` each blob's content begins."""

@@ -82,31 +82,31 @@ def trailer(written: int) -> bytes:
     return bytes(2 * BLOCK + -(written + 2 * BLOCK) % _RECORD)
 
 
-def read_members(file: BinaryIO) -> Iterator[Member]:
-    """Walk the members of a tar that this module wrote, from the start of `file`.
+def read_members(file: BinaryIO, size: int) -> Iterator[Member]:
+    """Walk the members of a tar that this module wrote: `size` bytes from where `file` stands, without the end.
 
     The file stands at the member's content when it is yielded and may be moved by the caller.
 
     Raises:
-        DamagedTarError: a checksum is wrong, or the end is missing.
+        DamagedTarError: a checksum is wrong, or something is missing.
     """
-    position = 0
-    while True:
+    position = file.tell()
+    end = position + size
+    while position < end:
         file.seek(position)
-        block = file.read(BLOCK)
-        if block == bytes(BLOCK):
-            return
         try:
-            member = _parse(block)
+            member = _parse(file.read(BLOCK))
         except ValueError as error:
             raise DamagedTarError(f"at byte {position}: {error}") from error
         yield member
         position += BLOCK + member.size + len(padding(member.size))
+    if position != end:
+        raise DamagedTarError(f"at byte {end}: content is missing")
 
 
 def _parse(block: bytes) -> Member:
     if len(block) != BLOCK:
-        raise ValueError("the end is missing")
+        raise ValueError("a header is cut")
     if sum(block[:148]) + sum(block[156:]) + 8 * 32 != int(block[148:154], 8):
         raise ValueError("wrong checksum")
     name, prefix = block[:_NAME].rstrip(b"\0"), block[345 : 345 + _PREFIX].rstrip(b"\0")

@@ -1,4 +1,3 @@
-import hashlib
 import io
 import tarfile
 import zipfile
@@ -6,39 +5,34 @@ import zlib
 
 import pytest
 
-from pepeunit_gateway.errors import UnitError
-from pepeunit_gateway.firmware.packing import ArchiveFormat, write_archive
+from pepeunit_gateway.errors import GitRepoError, UnitError
+from pepeunit_gateway.firmware import zipping
+from pepeunit_gateway.firmware.packing import ArchiveFormat
 from pepeunit_gateway.firmware.thread_work import StoppedError
-from pepeunit_gateway.firmware.ustar import DamagedTarError, Member, header, padding, trailer
+from pepeunit_gateway.firmware.ustar import DamagedTarError, Member, header, padding
+from tests.support.stems import archive_of, stem_of
 
 FILES = {"boot.py": b"1", "lib/x.py": b"x" * 100_000, "main.py": b"m"}
-EXTRA = {"schema.json": b"{}\n", "env.json": b'{"A": 1}\n'}
-ORDER = ["boot.py", "env.json", "lib", "lib/x.py", "main.py", "schema.json"]
+OWN = {"env.json": b'{"A": 1}\n', "schema.json": b"{}\n"}
+ORDER = ["boot.py", "lib", "lib/x.py", "main.py", "env.json", "schema.json"]
+MEMBERS = [
+    Member("boot.py", 1, 9),
+    Member("lib", 0, 9, is_dir=True),
+    Member("lib/x.py", 100_000, 9),
+    Member("main.py", 1, 9, is_executable=True),
+]
+STEM = b"".join(header(m) + FILES.get(m.path, b"") + padding(m.size) for m in MEMBERS)
 
 
-def base():
-    members = [Member("boot.py", 1, 9), Member("lib", 0, 9, is_dir=True), Member("lib/x.py", 100_000, 9)]
-    members.append(Member("main.py", 1, 9, is_executable=True))
-    body = b"".join(header(m) + FILES.get(m.path, b"") + padding(m.size) for m in members)
-    return io.BytesIO(body + trailer(len(body)))
+def pack(fmt, stem=STEM):
+    return archive_of(stem, OWN, fmt)
 
 
-def wanted():
-    """Nobody has given up."""
-
-
-def pack(fmt):
-    out = io.BytesIO()
-    digest = write_archive(base(), EXTRA, fmt, out, check=wanted)
-    assert digest == hashlib.sha256(out.getvalue()).digest()
-    return out.getvalue()
-
-
-def test_a_tar_holds_everything_sorted_with_dot_slash_names():
+def test_a_tar_holds_everything_with_dot_slash_names_and_the_units_own_files_last():
     with tarfile.open(fileobj=io.BytesIO(pack(ArchiveFormat.tar())), mode="r:") as archive:
         assert archive.getnames() == [f"./{name}" for name in ORDER]
         assert {info.mtime for info in archive} == {9}
-        for name, content in {**FILES, **EXTRA}.items():
+        for name, content in {**FILES, **OWN}.items():
             assert archive.extractfile(f"./{name}").read() == content
 
 
@@ -46,10 +40,31 @@ def test_a_zip_holds_the_same_without_dot_slash():
     with zipfile.ZipFile(io.BytesIO(pack(ArchiveFormat.zip()))) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == ["lib/" if name == "lib" else name for name in ORDER]
-        assert archive.read("lib/x.py") == FILES["lib/x.py"]
-        assert archive.getinfo("lib/x.py").compress_type == zipfile.ZIP_DEFLATED
+        for name, content in {**FILES, **OWN}.items():
+            assert archive.read(name) == content
+        assert {archive.getinfo(name).compress_type for name in ("lib/x.py", "env.json")} == {zipfile.ZIP_DEFLATED}
         assert archive.getinfo("main.py").external_attr >> 16 == 0o100755
+        assert archive.getinfo("env.json").external_attr >> 16 == 0o100644
         assert archive.getinfo("lib/").is_dir()
+
+
+def test_the_zips_own_entries_are_what_the_standard_library_would_write():
+    ours = pack(ArchiveFormat.zip(), b"")
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, content in OWN.items():
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, 0o100644 << 16, 3
+            with archive.open(info, "w") as entry:
+                entry.write(content)
+    assert ours == out.getvalue()
+
+
+@pytest.mark.parametrize("mtime", [0, 1_700_000_121, 2**40])
+def test_every_time_of_a_commit_fits_into_a_zip(mtime):
+    stem = header(Member("a", 0, mtime))
+    with zipfile.ZipFile(io.BytesIO(archive_of(stem, OWN, ArchiveFormat.zip(), mtime=mtime))) as archive:
+        assert len({info.date_time for info in archive.infolist()}) == 1
 
 
 @pytest.mark.parametrize("wbits", [*range(-15, -8), *range(9, 16), *range(25, 32)])
@@ -57,6 +72,7 @@ def test_a_tgz_is_the_tar_through_zlib_in_every_container(wbits):
     machine = zlib.decompressobj(wbits)
     assert machine.decompress(pack(ArchiveFormat.tgz(wbits, 6))) == pack(ArchiveFormat.tar())
     assert machine.eof
+    assert machine.unused_data == b""
 
 
 def test_the_default_is_a_zlib_stream_with_a_window_of_512_bytes():
@@ -82,28 +98,36 @@ def test_every_level_of_the_contract_works(level):
     assert zlib.decompress(pack(ArchiveFormat.tgz(9, level)), 9) == pack(ArchiveFormat.tar())
 
 
+def test_containers_of_one_window_and_level_share_a_stem():
+    formats = [ArchiveFormat.tgz(wbits, level) for wbits in (-9, 9, 25) for level in (-1, 6)]
+    assert {fmt.stem_name for fmt in formats} == {"tgz-9-6"}
+    assert len({stem_of(STEM, fmt)[1] for fmt in formats}) == 1
+
+
 @pytest.mark.parametrize("fmt", [ArchiveFormat.tar(), ArchiveFormat.tgz(), ArchiveFormat.zip()])
 def test_the_same_input_gives_the_same_bytes(fmt):
     assert pack(fmt) == pack(fmt)
 
 
-def test_a_base_without_its_end_is_noticed():
+@pytest.mark.parametrize("fmt", [ArchiveFormat.tgz(), ArchiveFormat.zip()])
+def test_a_tar_that_lacks_bytes_is_noticed(fmt):
     with pytest.raises(DamagedTarError):
-        write_archive(io.BytesIO(base().getvalue()[:2_000]), EXTRA, ArchiveFormat.tar(), io.BytesIO(), check=wanted)
+        stem_of(STEM[:2_000], fmt, size=len(STEM))
 
 
-def test_an_empty_base_leaves_the_units_own_files():
-    out = io.BytesIO()
-    write_archive(io.BytesIO(trailer(0)), EXTRA, ArchiveFormat.tar(), out, check=wanted)
-    out.seek(0)
-    with tarfile.open(fileobj=out, mode="r:") as archive:
+@pytest.mark.parametrize("fmt", [ArchiveFormat.tar(), ArchiveFormat.tgz()])
+def test_an_empty_stem_leaves_the_units_own_files(fmt):
+    data = pack(fmt, b"")
+    with tarfile.open(
+        fileobj=io.BytesIO(data if fmt.kind == "tar" else zlib.decompress(data, 9)), mode="r:"
+    ) as archive:
         assert archive.getnames() == ["./env.json", "./schema.json"]
 
 
-@pytest.mark.parametrize("fmt", [ArchiveFormat.tar(), ArchiveFormat.tgz(), ArchiveFormat.zip()])
+@pytest.mark.parametrize("fmt", [ArchiveFormat.tgz(), ArchiveFormat.zip()])
 def test_the_work_asks_before_every_chunk_whether_anybody_still_wants_it(fmt):
     size = 10 * 256 * 1024
-    large = header(Member("data", size, 9)) + bytes(size) + trailer(512 + size)
+    large = header(Member("data", size, 9)) + bytes(size)
     asked = []
 
     def unwanted():
@@ -112,4 +136,20 @@ def test_the_work_asks_before_every_chunk_whether_anybody_still_wants_it(fmt):
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        write_archive(io.BytesIO(large), EXTRA, fmt, io.BytesIO(), check=unwanted)
+        stem_of(large, fmt, check=unwanted)
+    asked.clear()
+    with pytest.raises(StoppedError):
+        archive_of(b"", {"env.json": bytes(size)}, fmt, check=unwanted)
+
+
+@pytest.mark.parametrize(("room", "value"), [("_MAX_SIZE", 100), ("_MAX_ENTRIES", 1)])
+def test_more_than_a_zip_can_hold_is_told(monkeypatch, room, value):
+    monkeypatch.setattr(zipping, room, value)
+    with pytest.raises(GitRepoError, match=r"more than a zip can hold.*\.pepeignore"):
+        pack(ArchiveFormat.zip(), b"")
+
+
+def test_more_files_than_a_zip_can_hold_are_told(monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)
+    with pytest.raises(GitRepoError, match="more than a zip can hold"):
+        pack(ArchiveFormat.zip())

@@ -14,8 +14,16 @@ MEMBERS = [
 
 
 def tar(members=MEMBERS):
-    body = b"".join(header(one) + b"x" * one.size + padding(one.size) for one in members)
+    body = stem(members)
     return body + trailer(len(body))
+
+
+def stem(members=MEMBERS):
+    return b"".join(header(one) + b"x" * one.size + padding(one.size) for one in members)
+
+
+def read(data, size=None):
+    return list(read_members(io.BytesIO(data), len(stem()) if size is None else size))
 
 
 def test_another_reader_sees_names_modes_and_times():
@@ -32,7 +40,8 @@ def test_another_reader_sees_names_modes_and_times():
 
 
 def test_our_own_reader_gives_the_members_back():
-    assert list(read_members(io.BytesIO(tar()))) == MEMBERS
+    assert read(tar()) == MEMBERS
+    assert read(b"", 0) == []
 
 
 @pytest.mark.parametrize("length", [97, 98, 99, 120, 200, 250])
@@ -41,7 +50,7 @@ def test_a_long_path_is_cut_at_a_slash(length):
     data = tar([Member(path, 1, 0)])
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
         assert archive.getnames() == [f"./{path}"]
-    assert [one.path for one in read_members(io.BytesIO(data))] == [path]
+    assert [one.path for one in read(data, 1_024)] == [path]
 
 
 @pytest.mark.parametrize("path", ["n" * 101, "d/" * 130 + "n", "d" * 160 + "/n" * 50, "a/" + "n" * 101])
@@ -55,17 +64,22 @@ def test_times_are_kept_within_what_the_header_holds():
         assert len(header(Member("a", 0, mtime))) == 512
 
 
-@pytest.mark.parametrize("cut", [100, 512, 1024, 1536])
+@pytest.mark.parametrize("cut", [0, 100, 512, 1024])
 def test_a_cut_tar_is_noticed(cut):
     with pytest.raises(DamagedTarError):
-        list(read_members(io.BytesIO(tar()[:cut])))
+        read(stem()[:cut])
+
+
+def test_a_member_that_leads_beyond_the_end_is_noticed():
+    with pytest.raises(DamagedTarError, match="content is missing"):
+        read(tar(), len(stem()) - 512)
 
 
 def test_a_flipped_byte_in_a_header_is_noticed():
     data = bytearray(tar())
     data[3] ^= 1
     with pytest.raises(DamagedTarError, match="checksum"):
-        list(read_members(io.BytesIO(bytes(data))))
+        read(bytes(data))
 
 
 def test_a_folder_sorts_before_its_content_and_before_its_neighbours():
