@@ -82,6 +82,20 @@ async def _delete_repository(crowd: Crowd) -> Reply:
     return await crowd.here.alice.delete(f"/repository_registry/{made['uuid']}")
 
 
+def _webhook(method: str) -> Call:
+    async def ask(crowd: Crowd) -> Reply:
+        path = f"/repository_registry/webhook/{crowd.here.registry['uuid']}"
+        return await crowd.here.alice.call(method, path)
+
+    return ask
+
+
+async def _push(crowd: Crowd) -> Reply:
+    made = await crowd.here.alice.made(f"/repository_registry/webhook/{crowd.here.registry['uuid']}", None)
+    path = f"/webhooks/{crowd.here.registry['uuid']}"
+    return await crowd.here.nobody.call("POST", path, headers={"X-Gitlab-Token": made["secret"]})
+
+
 async def _new_repo(crowd: Crowd, name: str = "new-repo") -> Reply:
     body = {
         "repository_registry_uuid": crowd.here.registry["uuid"], "default_branch": "main", "visibility_level": "Public",
@@ -237,6 +251,9 @@ WRITES: dict[str, list[Call]] = {
     "PATCH /repository_registry/set_credentials/{uuid}": [_set_credentials],
     "PATCH /repository_registry/update_local_repository/{uuid}": [_fetch],
     "DELETE /repository_registry/{uuid}": [_delete_repository],
+    "POST /repository_registry/webhook/{uuid}": [_webhook("POST")],
+    "DELETE /repository_registry/webhook/{uuid}": [_webhook("DELETE")],
+    "POST /webhooks/{uuid}": [_push],
     "POST /repos": [_new_repo],
     "PATCH /repos/{uuid}": [_move_units, _open_repo],
     "PATCH /repos/update_units_firmware/{uuid}": [_update_units],

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pepeunit_gateway.errors import TooManyRequestsError
 
-__all__ = ["Failures", "account_key", "address_key", "check_attempt", "typed_key"]
+__all__ = ["Failures", "account_key", "address_key", "check_attempt", "push_key", "typed_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ def typed_key(credentials: str) -> str:
 def address_key(site: str) -> str:
     """Name the counter of an address."""
     return f"login:address:{site}"
+
+
+def push_key(site: str) -> str:
+    """Name the counter of an address from which pushes are told that nobody signed."""
+    return f"push:address:{site}"
 
 
 def _hashed(credentials: str) -> str:

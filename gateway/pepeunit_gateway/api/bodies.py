@@ -6,7 +6,7 @@ slow clients keep nobody from being answered but, at worst, others who send slow
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from aiohttp import web
@@ -23,6 +23,7 @@ _MOST = 1000
 _MOST_OF_ONE = 100
 _GRACE = 5.0
 _SLOWEST = 4096
+_LONGEST = 120.0
 _PIECE = 64 * 1024
 
 TOO_MANY_BODIES = TooManyRequestsError(
@@ -64,6 +65,19 @@ class Bodies:
         with self._place(request.app[PROXIES].client(request).site):
             return await self._read(request, limit)
 
+    async def pour(self, request: web.Request, limit: int, take: Callable[[bytes], None]) -> None:
+        """Hand over the body piece by piece as it arrives, so that a large one never stands in memory.
+
+        It may take two minutes, however large it is.
+
+        Raises:
+            RequestError, TooManyRequestsError: as `receive`.
+        """
+        if request.content_length is not None and request.content_length > limit:
+            raise _too_large(limit)
+        with self._place(request.app[PROXIES].client(request).site):
+            await self._take(request, limit, take)
+
     @contextmanager
     def _place(self, site: str) -> Iterator[None]:
         if self._sites[site] >= self._most_of_one:
@@ -79,15 +93,19 @@ class Bodies:
                 del self._sites[site]
 
     async def _read(self, request: web.Request, limit: int) -> bytes:
-        latest = asyncio.get_running_loop().time() + self._grace
         pieces = bytearray()
+        await self._take(request, limit, pieces.extend)
+        return bytes(pieces)
+
+    async def _take(self, request: web.Request, limit: int, take: Callable[[bytes], None]) -> None:
+        began, size = asyncio.get_running_loop().time(), 0
         async with _arriving(self._grace) as patience:
             async for piece in request.content.iter_chunked(_PIECE):
-                pieces += piece
-                if len(pieces) > limit:
+                size += len(piece)
+                if size > limit:
                     raise _too_large(limit)
-                patience.reschedule(latest + len(pieces) / _SLOWEST)
-        return bytes(pieces)
+                patience.reschedule(began + min(self._grace + size / _SLOWEST, _LONGEST))
+                take(piece)
 
 
 @asynccontextmanager

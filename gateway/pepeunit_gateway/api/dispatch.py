@@ -1,10 +1,11 @@
 """Serve declared endpoints: token and its scope, path, query, body, handler, answer, in this order.
 
 Bytes of a body come before all of it: who asks is looked up once they are there, because a token may end while they
-arrive. A token that never was one is refused without waiting for them.
+arrive. A token that never was one is refused without waiting for them. An Inflow alone is left to its handler.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +21,7 @@ from pepeunit_gateway.api.failures import invalid_input
 from pepeunit_gateway.api.gate import GATE
 from pepeunit_gateway.api.keys import TOKEN_HEADER
 from pepeunit_gateway.api.reading import FORM_SLACK, query_values, read_upload, repeated_fields
-from pepeunit_gateway.api.routing import Download, Encoded, Endpoint, RouteTable, Token, Upload
+from pepeunit_gateway.api.routing import Download, Encoded, Endpoint, Inflow, RouteTable, Token, Upload
 from pepeunit_gateway.api.sending import make_download, send_download
 
 __all__ = ["Admit", "Provider", "add_routes", "admit_all"]
@@ -103,6 +104,8 @@ class _Dispatcher:
         if endpoint.upload is not None:
             upload = Upload(read_upload(request, content, endpoint.upload, endpoint.route.max_body))
             arguments[endpoint.upload] = upload
+        elif endpoint.inflow is not None:
+            arguments[endpoint.inflow] = Inflow(partial(_pour, request, endpoint.route.max_body))
         elif endpoint.body is not None:
             name, model = endpoint.body
             try:
@@ -122,6 +125,11 @@ class _Dispatcher:
             self._encoder = TypeAdapter(endpoint.answer)
         body = self._encoder.dump_json(value)
         return web.Response(status=endpoint.route.status, body=body, content_type="application/json")
+
+
+async def _pour(request: web.Request, limit: int, take: Callable[[bytes], None]) -> None:
+    with request.app[GATE].left():
+        await request.app[BODIES].pour(request, limit, take)
 
 
 def _check(endpoint: Endpoint, providers: Mapping[type, Provider], names: set[str]) -> None:

@@ -56,6 +56,14 @@ _ERROR_SCHEMAS: dict[str, Any] = {
     },
 }
 
+_ANYTHING: dict[str, Any] = {
+    "Anything": {
+        "title": "Anything",
+        "description": "any bytes of any content type; nothing in it is read",
+        "properties": {},
+    }
+}
+
 
 def _add(found: Mapping[str, Any], components: dict[str, Any]) -> None:
     for name, schema in found.items():
@@ -107,6 +115,10 @@ def _request_body(endpoint: Endpoint, components: dict[str, Any]) -> dict[str, A
         return {"required": True, "content": {"application/json": content}}
     if endpoint.upload is not None:
         return _form(endpoint.upload, endpoint.route.sample)
+    if endpoint.inflow is not None:
+        _add(_ANYTHING, components)
+        schema = {"schema": {"$ref": _REF.format(model="Anything")}}
+        return {"required": False, "content": {"application/json": schema}}
     return None
 
 

@@ -29,6 +29,7 @@ _USERS_ONLY = NoAccessError("only a User may do this")
 _CREDENTIALS_NEEDED = NoAccessError("this private repository needs your own valid credentials; set them first")
 _PUBLIC = RepositoryRegistryError("the repository is public; it takes no credentials")
 _BACKEND_ONLY = NoAccessError("the gateway fetches what is missing by itself; nobody needs to ask for it")
+_CREATOR_ONLY = NoAccessError("only the creator may do this")
 _TOO_EARLY = TooManyRequestsError("the repository was synchronised less than 10 s ago; try again later", retry_after=10)
 
 
@@ -46,6 +47,7 @@ class RepositoryRegistryRead(ReadModel):
     last_update_datetime: UtcTime
     creator_uuid: UUID | None
     branches: list[str]
+    is_webhook_set: bool
 
 
 class RepositoryRegistryList(ReadModel):
@@ -89,6 +91,11 @@ class CredentialsRead(ReadModel):
 class CredentialSlotRead(ReadModel):
     credentials: CredentialsRead
     status: CredentialStatus
+
+
+class WebhookRead(ReadModel):
+    url: str = Field(description="where the git server sends its notices")
+    secret: str = Field(description="what it signs them with; told this once")
 
 
 class NewRepositoryRegistry(BodyModel):
@@ -202,6 +209,21 @@ async def get_credentials(registry: Registry, agent: Agent, uuid: UUID) -> Crede
 async def update_local_repository(registry: Registry, agent: Agent, uuid: UUID) -> None:
     """Fetch the repository now."""
     await registry.repositories.update_local(agent, uuid)
+
+
+@routes.post("/webhook/{uuid}", token=Token.REQUIRED, status=201, secret=True, errors=(_CREATOR_ONLY,))
+async def create_webhook(registry: Registry, agent: Agent, uuid: UUID) -> WebhookRead:
+    """Make a secret with which the git server signs that something was pushed; the creator may.
+
+    The secret is told in this answer and never again. One that was made before counts no more.
+    """
+    return WebhookRead.model_validate(await registry.webhooks.renew(agent, uuid))
+
+
+@routes.delete("/webhook/{uuid}", token=Token.REQUIRED, errors=(_CREATOR_ONLY,))
+async def delete_webhook(registry: Registry, agent: Agent, uuid: UUID) -> None:
+    """Forget the secret, so that no notice of a push is taken any more; the creator may, and an Admin."""
+    await registry.webhooks.remove(agent, uuid)
 
 
 @routes.patch("/backend_sync_registry", token=Token.REQUIRED, errors=(_BACKEND_ONLY,))

@@ -12,6 +12,7 @@ What a parameter is, is read from its annotation:
     QueryModel subclass       the query string
     BodyModel subclass        the JSON body
     Upload                    the multipart field of that name
+    Inflow                    the body, whatever it is, piece by piece while it arrives
     anything else             taken from the provider of that type (Agent, Registry, IdempotencyKey, ...)
 
 and what is answered from the return annotation: `None` is 204, `Download` bytes or a stream, everything else JSON;
@@ -36,6 +37,7 @@ __all__ = [
     "Encoded",
     "Endpoint",
     "Handler",
+    "Inflow",
     "Media",
     "Route",
     "RouteTable",
@@ -88,6 +90,16 @@ class Upload:
     """The content of a multipart field."""
 
     content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Inflow:
+    """A body that the handler takes while it arrives: `await inflow.pour(take)` calls `take` with every piece.
+
+    It raises as `Bodies.receive`; a body that is not taken is not read.
+    """
+
+    pour: Callable[[Callable[[bytes], None]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +165,7 @@ class Endpoint:
     query: tuple[str, type[QueryModel]] | None
     body: tuple[str, type[BodyModel]] | None
     upload: str | None
+    inflow: str | None
     needs: Mapping[str, type]
     answer: Any
 
@@ -160,6 +173,10 @@ class Endpoint:
     def name(self) -> str:
         """The handler's name, which is the operation's id; one per API."""
         return getattr(self.handler, "__name__", "handler")
+
+    @property
+    def has_body(self) -> bool:
+        return not (self.body is None and self.upload is None and self.inflow is None)
 
 
 def read_signature(route: Route, handler: Handler) -> Endpoint:
@@ -180,6 +197,7 @@ def read_signature(route: Route, handler: Handler) -> Endpoint:
     queries: list[tuple[str, type[QueryModel]]] = []
     bodies: list[tuple[str, type[BodyModel]]] = []
     uploads: list[str] = []
+    inflows: list[str] = []
     for name in names:
         kind = hints[name]
         if name in placeholders:
@@ -190,12 +208,14 @@ def read_signature(route: Route, handler: Handler) -> Endpoint:
             bodies.append((name, kind))
         elif kind is Upload:
             uploads.append(name)
+        elif kind is Inflow:
+            inflows.append(name)
         else:
             needs[name] = kind
     if placeholders != set(path_params) or not set(path_params.values()) <= {UUID, str}:
         raise TypeError(f"{where}: every placeholder needs a parameter of type UUID or str")
-    if len(queries) > 1 or len(bodies) + len(uploads) > 1:
-        raise TypeError(f"{where}: at most one query model and one body or upload")
+    if len(queries) > 1 or len(bodies) + len(uploads) + len(inflows) > 1:
+        raise TypeError(f"{where}: at most one query model and one body, upload or inflow")
     return Endpoint(
         route=route,
         handler=handler,
@@ -203,6 +223,7 @@ def read_signature(route: Route, handler: Handler) -> Endpoint:
         query=queries[0] if queries else None,
         body=bodies[0] if bodies else None,
         upload=uploads[0] if uploads else None,
+        inflow=inflows[0] if inflows else None,
         needs=MappingProxyType(needs),
         answer=get_args(answer)[0] if get_origin(answer) is Encoded else answer,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from aiohttp import web
 
 from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.signatures import PushProof
 from pepeunit_gateway.api import (
     audit,
     broker_hooks,
@@ -21,6 +22,7 @@ from pepeunit_gateway.api import (
     unit_tokens,
     units,
     users,
+    webhooks,
 )
 from pepeunit_gateway.api.bodies import BODIES, Bodies
 from pepeunit_gateway.api.cors import add_cors
@@ -48,6 +50,7 @@ TABLES: tuple[RouteTable, ...] = (
     users.routes,
     tokens.routes,
     repository_registry.routes,
+    webhooks.routes,
     repos.routes,
     units.routes,
     unit_tokens.routes,
@@ -84,6 +87,14 @@ async def _pipes(request: web.Request) -> Pipes:
 
 async def _client(request: web.Request) -> ClientAddress:
     return request.app[PROXIES].client(request)
+
+
+_PROVIDERS: Mapping[type, Provider] = {
+    Agent: _agent,
+    Registry: _registry,
+    Pipes: _pipes,
+    PushProof: webhooks.read_proof,
+}
 
 
 def assemble(
@@ -133,7 +144,7 @@ def create_app(
         readiness: returns when every part is ready; `/readyz` gives it 3 s.
         instruments: what Prometheus is told beside the requests.
     """
-    app = assemble(settings, TABLES, {Agent: _agent, Registry: _registry, Pipes: _pipes}, readiness, _admit)
+    app = assemble(settings, TABLES, _PROVIDERS, readiness, _admit)
     app[REGISTRY] = registry
     app[PIPES] = pipes
     add_metrics(app, settings.app_prefix + "/metrics", _scrape(app, instruments), settings.metrics_token, _agent)

@@ -3,7 +3,7 @@
 They follow from an endpoint's signature:
 
     401, 403    it looks at the token
-    404         its path names an entity
+    404         its path names an entity; not where it takes an Inflow, whose senders are told nothing
     400         it has a body, which may be cut; 408, 413 and 429 too
     422         it has a uuid in its path, a header, a query or a body
     500, 503    always
@@ -37,6 +37,7 @@ _SOME_REQUEST = "0f8fad5bd9cb469fa16570867728950e"
 DESCRIPTIONS: Mapping[int, str] = {
     200: "Done",
     201: "Created",
+    202: "Taken; it is done soon",
     204: "Done, no content",
     400: "The body ended early",
     401: "No token where one is needed, or a token that is not valid",
@@ -54,13 +55,12 @@ DESCRIPTIONS: Mapping[int, str] = {
 
 
 def _statuses(endpoint: Endpoint) -> list[int]:
-    has_body = endpoint.body is not None or endpoint.upload is not None
     statuses = {500, 503} | {error.status for error in endpoint.route.errors}
     if endpoint.route.token is not Token.NONE:
         statuses |= {401, _FORBIDDEN}
-    if UUID in endpoint.path_params.values():
+    if UUID in endpoint.path_params.values() and endpoint.inflow is None:
         statuses.add(_NOT_FOUND)
-    if has_body:
+    if endpoint.has_body:
         statuses |= {400, 408, _TOO_LARGE, 429}
     if any(_wrong_input(endpoint)):
         statuses.add(_INVALID)

@@ -63,6 +63,9 @@ class Action(StrEnum):
     LOGIN_CHANGED = "LoginChanged"
     PASSWORD_CHANGED = "PasswordChanged"  # noqa: S105 - a kind of event
     ADMIN_CREATED = "AdminCreated"
+    WEBHOOK_CREATED = "WebhookCreated"
+    WEBHOOK_REPLACED = "WebhookReplaced"  # the secret before counts no more
+    WEBHOOK_REMOVED = "WebhookRemoved"
     DELETED_BY_ADMIN = "DeletedByAdmin"  # another's unit, Repo, repository or edge
 
 

@@ -111,6 +111,7 @@ class Repository:
     create_datetime: datetime
     last_update_datetime: datetime
     creator_uuid: UUID | None
+    is_webhook_set: bool = False
     branches: list[str] = field(default_factory=list)
 
 

@@ -20,6 +20,7 @@ from pepeunit_gateway.registry.unit_tokens import UnitTokens
 from pepeunit_gateway.registry.units import Units
 from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.registry.users import Users
+from pepeunit_gateway.registry.webhooks import Webhooks
 
 __all__ = ["Registry"]
 
@@ -37,6 +38,7 @@ class Registry:
         self.tokens = Tokens(context)
         self.updates = Updates(context)
         self.repositories = Repositories(context)
+        self.webhooks = Webhooks(context)
         self.repos = Repos(context, self.updates)
         self.units = Units(context, self.updates)
         self.unit_reads = UnitReads(context.database)

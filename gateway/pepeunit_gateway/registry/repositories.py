@@ -225,7 +225,8 @@ class Repositories:
     async def _entity(self, row: Row[Any]) -> Repository:
         uuid: UUID = row.uuid
         branches = await self._context.mirrors.branches(uuid) if self._context.mirrors.exists(uuid) else []
-        return from_row(Repository, row, branches=branches)
+        is_webhook_set = row.cipher_webhook_secret is not None
+        return from_row(Repository, row, branches=branches, is_webhook_set=is_webhook_set)
 
 
 async def _load(connection: AsyncConnection, uuid: UUID) -> Row[Any]:

@@ -1,5 +1,6 @@
 """Repository registry, and making Repos of its entries. By hand from protocol/rest.md 2.4 and 2.5, security.md 4.1."""
 
+import hmac
 from itertools import count
 
 from tests.support.access.table import Call, Caller, Entity, Subject, read_rows
@@ -17,6 +18,9 @@ PATCH  /repository_registry/set_credentials/{uuid}     204  1   2+  2+  2+  1   
 GET    /repository_registry/get_credentials/{uuid}     200  1   2+  2+  2+  1   2+  3   3   3   3    14   b
 PATCH  /repository_registry/update_local_repository/{uuid} 204 1 +3  +   +   1   +3  3   3   3   3    14
 DELETE /repository_registry/{uuid}                     204  1   3   +   3   1   +   3   3   3   3    14
+POST   /repository_registry/webhook/{uuid}             201  1   3   +   3   1   3   3   3   3   3    14
+DELETE /repository_registry/webhook/{uuid}             204  1   3   +   3   1   +   3   3   3   3    14
+POST   /webhooks/{uuid}                                202  +   +   +   +   +   +   +   +   +   +    11   c
 POST   /repos                                          201  1   +3  +   +   1   +3  3   3   3   3    14
 """
 _number = count(1)
@@ -30,6 +34,12 @@ def _new_repository(subject: Subject, _: Caller) -> Call:
     if subject.level == "private":
         body["credentials"] = {"username": "robot", "pat_token": "right-token"}
     return Call("/repository_registry", body)
+
+
+def _push(subject: Subject, _: Caller) -> Call:
+    signature = hmac.new(subject.webhook.encode(), b"null", "sha256").hexdigest()
+    headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"}
+    return Call(f"/webhooks/{subject.bare_registry}", raw=b"null", headers=headers)
 
 
 def _new_repo(subject: Subject, _: Caller) -> Call:
@@ -68,11 +78,25 @@ git's server decides. *Unit itself* is a unit that runs a program of the reposit
             f"/repository_registry/update_local_repository/{s.registry}"
         ),
         "DELETE /repository_registry/{uuid}": lambda s, _: Call(f"/repository_registry/{s.bare_registry}"),
+        "POST /repository_registry/webhook/{uuid}": lambda s, _: Call(
+            f"/repository_registry/webhook/{s.bare_registry}"
+        ),
+        "DELETE /repository_registry/webhook/{uuid}": lambda s, _: Call(
+            f"/repository_registry/webhook/{s.bare_registry}"
+        ),
+        "POST /webhooks/{uuid}": _push,
         "POST /repos": _new_repo,
     },
-    destroys=frozenset({"DELETE /repository_registry/{uuid}"}),
+    destroys=frozenset(
+        {
+            "DELETE /repository_registry/{uuid}",
+            "POST /repository_registry/webhook/{uuid}",
+            "DELETE /repository_registry/webhook/{uuid}",
+        }
+    ),
     notes={
         "a": "Address and state of a private repository are for everybody with a token; its content is not.",
         "b": "Only the caller's own credentials. A public repository takes none.",
+        "c": "No token is looked at: the body is signed with the secret of the webhook. Without that it is 401.",
     },
 )

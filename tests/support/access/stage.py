@@ -101,6 +101,8 @@ class Stage:
         if caller.token is not None:
             headers["x-auth-token"] = caller.token
         options = {} if call.body is None else {"json": call.body}
+        if call.raw is not None:
+            options = {"data": call.raw}
         if call.upload is not None:
             # an unnamed boundary would be random; this one is fixed, and occurs in nothing that is sent
             headers["Content-Type"] = "multipart/form-data; boundary=edge"
@@ -185,7 +187,8 @@ class Stage:
         creator, repositories = self.people["creator"], self.registry.repositories
         bare = await repositories.create(creator, NewRepository(GitPlatform.GIT, nowhere, is_public, credentials))
         registry = self.public.registry if is_public else await self._private_repository()
-        return Subject(registry=registry, bare_registry=str(bare.uuid))
+        webhook = await self.registry.webhooks.renew(creator, bare.uuid)
+        return Subject(registry=registry, bare_registry=str(bare.uuid), webhook=webhook.secret)
 
     async def _private_repository(self) -> str:
         """The one private repository there is; creator and permitted User have credentials that work."""

@@ -79,6 +79,7 @@ class Subject:
 
     registry: str = ""
     bare_registry: str = ""  # one without Repos
+    webhook: str = ""  # the secret of its webhook
     repo: str = ""
     bare_repo: str = ""  # one without units
     unit: str = ""
@@ -114,6 +115,7 @@ class Call:
     body: Any = None
     upload: bytes | None = None
     upload_field: str = "data"
+    raw: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     marker: str = ""
 

@@ -13,6 +13,7 @@ SECRET = {
     "GET /units/firmware/tgz/{uuid}",
     "GET /units/get_state_storage/{uuid}",
     "GET /repository_registry/get_credentials/{uuid}",
+    "POST /repository_registry/webhook/{uuid}",
 }
 LOGIN_ONLY = {
     "POST /users",

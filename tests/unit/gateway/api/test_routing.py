@@ -75,7 +75,7 @@ async def _body_and_upload(uuid: UUID, body: SomeBody, data: Upload) -> None:
         (_placeholder_unused, "every placeholder needs a parameter"),
         (_placeholder_is_no_uuid, "every placeholder needs a parameter"),
         (_two_queries, "at most one query model"),
-        (_body_and_upload, "at most one query model and one body or upload"),
+        (_body_and_upload, "at most one query model and one body, upload or inflow"),
     ],
 )
 def test_a_declaration_that_cannot_be_served_is_refused(table, handler, message):
