@@ -1,7 +1,6 @@
 """The composition root: the only place that knows every part. Start in order, stop in reverse."""
 
 import asyncio
-import secrets
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +11,7 @@ from typing import Self
 import structlog
 from sqlalchemy import text
 
+from pepeunit_gateway.api.prometheus import Instruments
 from pepeunit_gateway.api.listener import bind_api, close_sockets, serve
 from pepeunit_gateway.api.server import create_app
 from pepeunit_gateway.broker.managed import ManagedBroker
@@ -19,21 +19,23 @@ from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.bus.port import Bus
 from pepeunit_gateway.bus.subscription import Source, Subscription
 from pepeunit_gateway.certificates import ServerCertificate
-from pepeunit_gateway.datapipe.counters import IngestCounters
 from pepeunit_gateway.datapipe.ingest import Ingest
 from pepeunit_gateway.datapipe.service import Pipes
 from pepeunit_gateway.errors import MqttError
 from pepeunit_gateway.instruments import make_instruments
 from pepeunit_gateway.jobs.access_follower import follow_access, follow_removals, renew_grants
 from pepeunit_gateway.jobs.duty import Duty
-from pepeunit_gateway.jobs.expiry import expire
+from pepeunit_gateway.jobs.figures import JobFigures
 from pepeunit_gateway.jobs.field_pipes import tell_field_pipes
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.periodic import keep_running, run_periodically
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
-from pepeunit_gateway.parts import broker_config, ingest_config, make_context, utc_now
+from pepeunit_gateway.jobs.runner import follow_requests
+from pepeunit_gateway.jobs.work import make_runners
+from pepeunit_gateway.parts import broker_config, holder_of, ingest_config, make_context, utc_now
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.device_login import DeviceLogin
+from pepeunit_gateway.registry.job_runs import JobName
 from pepeunit_gateway.registry.outbox import Command
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.settings import Settings
@@ -51,8 +53,6 @@ __all__ = ["Gateway", "open_registry", "settle_keys"]
 log = structlog.get_logger(__name__)
 
 _PUBLISH_TIMEOUT = 5.0
-_EXPIRY_INTERVAL = 60.0
-_RESEND_INTERVAL = 3600.0
 _LOOK_INTERVAL = 60.0
 _CERTIFICATE_INTERVAL = 10.0
 
@@ -171,17 +171,21 @@ class Gateway:
         self.broker = ManagedBroker(broker_config(settings, previous), login, ingest.on_message)
         await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
-        await self._serve(context, ingest.counters, sockets, None if certificate is None else certificate.context)
+        duty, figures = Duty(context, holder_of(settings)), JobFigures(JobName)
+        instruments = make_instruments(context, self.broker, ingest.counters, duty, figures)
+        await self._serve(context, instruments, sockets, None if certificate is None else certificate.context)
         self._stack.push_async_callback(context.archives.close)
         keep_addresses(self._given, settings)
         self.late_units = len(await self.registry.moves.late())
         self.previous_database = keep_place(settings)
-        await self._start_jobs(context, ingest, feeds)
+        await self._start_jobs(context, ingest, feeds, duty, figures)
         if certificate is not None:
             self._repeat("certificate", _CERTIFICATE_INTERVAL, partial(_renew, certificate, context))
 
-    async def _start_jobs(self, context: Context, ingest: Ingest, feeds: "_Feeds") -> None:
-        duty, alone = Duty(context, secrets.token_hex(8)), not context.bus.shared
+    async def _start_jobs(
+        self, context: Context, ingest: Ingest, feeds: "_Feeds", duty: Duty, figures: JobFigures
+    ) -> None:
+        alone = not context.bus.shared
         self._stack.push_async_callback(duty.stop)
         await duty.keep()
         poll_interval = self.settings.repo_poll_interval
@@ -200,22 +204,21 @@ class Gateway:
         self._spawn("removals", partial(follow_removals, context, self.broker, feeds.removed))
         self._spawn("pipes", partial(_follow_nodes, ingest, feeds.nodes))
         self._spawn("outbox", sender.run)
-        self._spawn("updates", self.registry.updates.answer)
         self._spawn("moves", self.registry.moves.run)
         self._spawn("news", partial(poll.listen, feeds.repositories))
         if feeds.own_nodes is not None:
             self._spawn("field-pipes", partial(tell_field_pipes, context, feeds.own_nodes))
-        self._repeat("repositories", poll_interval, poll.run)
+        runners = make_runners(context, poll, duty, figures)
+        self._spawn("requests", partial(follow_requests, feeds.jobs, runners))
+        for runner in runners:
+            self._spawn(runner.plan.name.value, runner.run)
         # what a gateway that died between a commit and its publication, or the command line, never said
         self._repeat("look", _LOOK_INTERVAL, partial(_look_again, feeds.access, feeds.removed))
-        self._repeat("resend", _RESEND_INTERVAL, poll.resend)
-        self._repeat("expiry", _EXPIRY_INTERVAL, partial(duty.do, expire))
 
     async def _serve(
-        self, context: Context, counters: IngestCounters, sockets: list[socket.socket], tls: ssl.SSLContext | None
+        self, context: Context, instruments: Instruments, sockets: list[socket.socket], tls: ssl.SSLContext | None
     ) -> None:
         pipes = Pipes(self.registry, context.telemetry)
-        instruments = make_instruments(context.database, context.bus, self.broker, counters)
         app = create_app(self.settings, self.registry, pipes, partial(_ready, context, self.broker), instruments)
         runner = await serve(app, sockets, tls)
         self._stack.push_async_callback(runner.cleanup)
@@ -284,4 +287,5 @@ class _Feeds:
         self.nodes = bus.subscribe(Change.NODE)
         self.queued = bus.subscribe(Change.OUTBOX)
         self.repositories = bus.subscribe(Change.REPOSITORY, source=Source.OTHERS)
+        self.jobs = bus.subscribe(Change.JOB)
         self.own_nodes = bus.subscribe(Change.NODE, source=Source.OWN) if bus.shared else None

@@ -7,21 +7,26 @@ from sqlalchemy import func, select
 from pepeunit_gateway import __version__
 from pepeunit_gateway.api.prometheus import CachedCount, Instrument, Instruments
 from pepeunit_gateway.broker.managed import ManagedBroker
-from pepeunit_gateway.bus.port import Bus
 from pepeunit_gateway.datapipe.counters import IngestCounters
 from pepeunit_gateway.datapipe.stages import Drop
-from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.jobs.duty import Duty
+from pepeunit_gateway.jobs.figures import JobFigures
+from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.outbox import WAITS
 from pepeunit_gateway.storage.own_tables import outbox
 
 __all__ = ["make_instruments"]
 
 
-def make_instruments(database: Database, bus: Bus, broker: ManagedBroker, ingest: IngestCounters) -> Instruments:
+def make_instruments(
+    context: Context, broker: ManagedBroker, ingest: IngestCounters, duty: Duty, jobs: JobFigures
+) -> Instruments:
     """Return the figures of a gateway."""
+    database, bus = context.database, context.bus
 
     async def count_waiting() -> int:
         async with database.read() as connection:
-            return (await connection.execute(select(func.count()).select_from(outbox))).scalar_one()
+            return (await connection.execute(select(func.count()).select_from(outbox).where(WAITS))).scalar_one()
 
     waiting = CachedCount(count_waiting)
     return Instruments(
@@ -34,6 +39,7 @@ def make_instruments(database: Database, bus: Bus, broker: ManagedBroker, ingest
                 lambda: float(bus.connected),
             ),
             *_ingest(ingest),
+            *_jobs(duty, jobs),
             Instrument("pepeunit_outbox_waiting", "Commands to units that wait to be sent.", waiting),
             Instrument(
                 "pepeunit_db_connections_in_use",
@@ -46,6 +52,24 @@ def make_instruments(database: Database, bus: Bus, broker: ManagedBroker, ingest
             ),
         ),
         (waiting,),
+    )
+
+
+def _jobs(duty: Duty, figures: JobFigures) -> tuple[Instrument, ...]:
+    return (
+        Instrument(
+            "pepeunit_job_runs", "Runs of jobs by their end.", figures.runs, kind="counter", label=("job", "outcome")
+        ),
+        Instrument("pepeunit_job_last_seconds", "How long the last run took.", figures.seconds, label="job"),
+        Instrument(
+            "pepeunit_job_last_success_timestamp_seconds",
+            "When a run last went well; 0 before the first.",
+            figures.success,
+            label="job",
+        ),
+        Instrument(
+            "pepeunit_on_duty", "1 while this gateway does what one does alone.", lambda: float(duty.lease is not None)
+        ),
     )
 
 

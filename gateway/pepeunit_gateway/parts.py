@@ -1,5 +1,7 @@
 """The parts made from the settings: what each is told of them."""
 
+import secrets
+import socket
 from datetime import UTC, datetime
 
 from pepeunit_gateway.access.cipher import Cipher
@@ -16,7 +18,7 @@ from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.telemetry import TelemetryStore
 
-__all__ = ["broker_config", "ingest_config", "make_bus", "make_context", "utc_now"]
+__all__ = ["broker_config", "holder_of", "ingest_config", "make_bus", "make_context", "utc_now"]
 
 _GIT_TIMEOUT = 120.0
 
@@ -24,6 +26,11 @@ _GIT_TIMEOUT = 120.0
 def utc_now() -> datetime:
     """The clock of the gateway."""
     return datetime.now(UTC)
+
+
+def holder_of(settings: Settings) -> str:
+    """Return who this process is among all gateways, `<machine>:<port>/<process>`: for Admins, leases and jobs."""
+    return f"{socket.gethostname()}:{settings.http_port}/{secrets.token_hex(4)}"
 
 
 def make_bus(settings: Settings) -> Bus:

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _STARTS_WHAT_THE_GATEWAY_DOES_ANYWAY = {
     "PATCH /repos/update_units_firmware/{uuid}",
+    "POST /jobs/{name}/run",
     "POST /repos/bulk_update",
     "POST /units/send_command_to_input_base_topic/{uuid}",
 }

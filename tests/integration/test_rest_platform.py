@@ -9,6 +9,7 @@ import pytest_asyncio
 from aiohttp import FormData
 
 from pepeunit_gateway.registry.totals import count_entities
+from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.storage.tables import repos, repository_registry, units
 from tests.support.rest_world import MISSING, world
 from tests.support.sample_program import make_unit, nodes_of
@@ -119,17 +120,20 @@ async def test_an_admin_updates_the_units_of_every_repo(here, monkeypatch):
     async with registry.context.database.write() as connection:
         elsewhere = units.update().where(units.c.uuid == UUID(unit["uuid"])).values(current_commit_version="0" * 40)
         await connection.execute(elsewhere)
-    real, looks, began, gate, done = registry.updates.update_all, [], asyncio.Event(), asyncio.Event(), asyncio.Event()
+    real, looks, began, gate, done = Updates.update_all, [], asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def update_all(*, again=False):
+    async def update_all(updates, *, again=False):
+        if not again:  # the look after each fetch
+            return await real(updates)
         looks.append(again)
         began.set()
         await gate.wait()
-        await real(again=again)
+        commanded = await real(updates, again=again)
         if len(looks) == 2:
             done.set()
+        return commanded
 
-    monkeypatch.setattr(registry.updates, "update_all", update_all)
+    monkeypatch.setattr(Updates, "update_all", update_all)
     assert [(await caller.post("/repos/bulk_update")).status for caller in (here.nobody, here.alice)] == [401, 403]
     assert (await admin.post("/repos/bulk_update")).status == 204
     async with asyncio.timeout(10):

@@ -8,7 +8,7 @@ from aiohttp import FormData
 
 from pepeunit_gateway.firmware.mirrors import Credentials
 from pepeunit_gateway.registry.credentials import with_slot, write_slots
-from pepeunit_gateway.storage.own_tables import audit, named_tokens
+from pepeunit_gateway.storage.own_tables import audit, job_runs, named_tokens
 from pepeunit_gateway.storage.tables import (
     permissions,
     repos,
@@ -139,7 +139,8 @@ class Crowd:
             for n in numbers
         ]  # fmt: skip
         everybody = self.credentials_of(uuids.UUID(self.here.alice.uuid), *(one["uuid"] for one in crowd))
-        table, over = repository_registry, self.created["create_datetime"] - timedelta(hours=1)
+        table, now = repository_registry, self.created["create_datetime"]
+        over = now - timedelta(hours=1)
         return [
             users.insert().values(crowd),
             table.update()
@@ -148,6 +149,9 @@ class Crowd:
             self.own_tokens(self.here.alice.uuid, f"token-{numbers.start}", len(numbers)),
             self.own_tokens(self.here.alice.uuid, f"over-{numbers.start}", len(numbers), expiration_datetime=over),
             audit.insert().values([{**self.created, "action": "login", "actor_type": "User"} for _ in numbers]),
+            job_runs.insert().values([
+                {"job": "cleanup", "outcome": "Done", "holder": f"here:{n}/1", "start_datetime": now} for n in numbers
+            ]),
         ]
 
     def _repositories(self, numbers: range) -> list[Any]:

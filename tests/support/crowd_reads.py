@@ -74,5 +74,7 @@ READS: dict[str, list[Call]] = {
         _get("/permission/get_resource_agents", resource_uuid="{node}", resource_type="UnitNode")
     ],
     "/audit": [_get("/audit", "admin")],
+    "/jobs": [_get("/jobs", "admin")],
+    "/jobs/runs": [_get("/jobs/runs", "admin")],
     "/metrics/": [_get("/metrics/", "nobody")],
 }

@@ -120,6 +120,10 @@ async def _update_units(crowd: Crowd) -> Reply:
     return await crowd.here.alice.patch(f"/repos/update_units_firmware/{crowd.here.repo['uuid']}")
 
 
+async def _run_job(crowd: Crowd) -> Reply:
+    return await crowd.here.admin.post("/jobs/expiry/run")
+
+
 async def _bulk_update(crowd: Crowd) -> Reply:
     """As many Repos follow their branch as the crowd has."""
     await crowd.write(units.update().values(current_commit_version="0" * 40))
@@ -258,6 +262,7 @@ WRITES: dict[str, list[Call]] = {
     "PATCH /repos/{uuid}": [_move_units, _open_repo],
     "PATCH /repos/update_units_firmware/{uuid}": [_update_units],
     "POST /repos/bulk_update": [_bulk_update],
+    "POST /jobs/{name}/run": [_run_job],
     "DELETE /repos/{uuid}": [_delete_repo],
     "POST /units": [_new_unit],
     "POST /units/batch": [lambda crowd: crowd.post_batch(crowd.here.alice, crowd.size, f"more-{crowd.size}")],

@@ -64,14 +64,15 @@ class CachedCount:
 class Instrument:
     """One figure of the gateway.
 
-    `read` returns the number, or the numbers by the value of `label`. A counter's name has no `_total`.
+    `read` returns the number, or the numbers by the value of `label`, or of each label where there are several. A
+    counter's name has no `_total`.
     """
 
     name: str
     about: str
-    read: Callable[[], float | Mapping[str, float]]
+    read: Callable[[], float | Mapping[str, float] | Mapping[tuple[str, ...], float]]
     kind: Literal["gauge", "counter"] = "gauge"
-    label: str | None = None
+    label: str | tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +93,20 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for instrument in self._figures:
-            labels = [] if instrument.label is None else [instrument.label]
+            labels = _texts(instrument.label or ())
             family = GaugeMetricFamily if instrument.kind == "gauge" else CounterMetricFamily
             metric = family(instrument.name, instrument.about, labels=labels)
             found = instrument.read()
             if isinstance(found, Mapping):
                 for label, value in found.items():
-                    metric.add_metric([label], value)
+                    metric.add_metric(_texts(label), value)
             else:
                 metric.add_metric([], found)
             yield metric
+
+
+def _texts(label: str | tuple[str, ...]) -> list[str]:
+    return [label] if isinstance(label, str) else list(label)
 
 
 class Scrape:

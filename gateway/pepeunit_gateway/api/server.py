@@ -11,6 +11,7 @@ from pepeunit_gateway.api import (
     broker_hooks,
     data_pipes,
     edges,
+    jobs,
     metrics,
     permissions,
     readme,
@@ -62,6 +63,7 @@ TABLES: tuple[RouteTable, ...] = (
     data_pipes.routes,
     permissions.routes,
     audit.routes,
+    jobs.routes,
     metrics.routes,
 )
 """Every declared route of the API."""

@@ -13,3 +13,4 @@ class Change(StrEnum):
     NODE = "node"  # unit nodes whose pipe configuration may differ or that are gone
     OUTBOX = "outbox"  # units for which a command waits
     REPOSITORY = "repository"  # repository registries in which a fetch found something new
+    JOB = "job"  # jobs to be run soon, by the uuids of registry/job_runs.py

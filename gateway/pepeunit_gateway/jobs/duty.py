@@ -4,6 +4,7 @@ A gateway that ends gives the lease back, and another takes it within a second; 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from random import Random, SystemRandom
 
@@ -40,6 +41,12 @@ class Duty:
         self._until = 0.0
         self._known: int | None = None
         self._taken = asyncio.Event()
+        self._dropped = asyncio.Event()
+
+    @property
+    def holder(self) -> str:
+        """Who holds the lease when this gateway does."""
+        return self._holder
 
     @property
     def lease(self) -> Lease | None:
@@ -72,18 +79,32 @@ class Duty:
             if self._lease is None:
                 return
             log.info("duty.taken", fence=self._lease.fence)
+            self._dropped.clear()
         self._until = began + _TTL
         self._taken.set()
 
     async def do(self, act: Callable[[Context], Awaitable[None]]) -> None:
         """Wait until this gateway has the lease and do something under it; what is refused is left to the successor."""
-        while (context := self.context) is None:
-            self._taken.clear()
-            await self._taken.wait()
+        context = await self.taken()
         try:
             await act(context)
         except LeaseLostError:
             self.refused()
+
+    async def taken(self) -> Context:
+        """Wait until this gateway has the lease and return the context to work in."""
+        while (context := self.context) is None:
+            self._taken.clear()
+            await self._taken.wait()
+        return context
+
+    async def over(self, lease: Lease) -> None:
+        """Return when this gateway has that lease no more, by its own clock."""
+        loop = asyncio.get_running_loop()
+        while self._lease == lease and (left := self._until - loop.time()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._dropped.wait()
 
     def refused(self) -> None:
         """Note that the database knows a newer lease: ask it anew before the next try."""
@@ -101,3 +122,4 @@ class Duty:
         self._lease = None
         self._until = 0.0
         self._taken.clear()
+        self._dropped.set()

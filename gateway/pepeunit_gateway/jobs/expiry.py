@@ -1,18 +1,30 @@
-"""Remove what is kept for a time: telemetry, logs, requests for updates, the audit trail, idempotency keys."""
+"""Remove what is kept for a time: telemetry, logs, requests for updates, the audit trail, keys, commands, jobs."""
 
 from pepeunit_gateway.registry.audit import Audit
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.idempotency import forget_old_keys
+from pepeunit_gateway.registry.job_runs import Report, expire_job_runs
+from pepeunit_gateway.registry.outbox import forget_sent
 from pepeunit_gateway.registry.removals import remove_queued
 from pepeunit_gateway.registry.updates import Updates
 
 __all__ = ["expire"]
 
 
-async def expire(context: Context) -> None:
-    """Do it once; `context` is under the lease of whoever does it."""
-    await remove_queued(context)
-    await context.telemetry.expire(context.clock())
-    await Updates(context).expire_requests()
-    await Audit(context).expire()
-    await forget_old_keys(context)
+async def expire(context: Context) -> Report:
+    """Do it once and count what went; `context` is under the lease of whoever does it."""
+    removed = await remove_queued(context)
+    telemetry = await context.telemetry.expire(context.clock())
+    silent = await Updates(context).expire_requests()
+    return Report(
+        {
+            "removed_owners": removed,
+            "telemetry_rows": telemetry.windows,
+            "log_rows": telemetry.logs,
+            "silent_units": silent,
+            "audit_rows": await Audit(context).expire(),
+            "idempotency_keys": await forget_old_keys(context),
+            "sent_commands": await forget_sent(context),
+            "job_runs": await expire_job_runs(context),
+        }
+    )

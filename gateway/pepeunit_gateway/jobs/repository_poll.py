@@ -1,6 +1,7 @@
 """Notice pushes by polling. Source: protocol/jobs_and_integrations.md 9.2, W19-W21, W50 and W51."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,9 +14,11 @@ from sqlalchemy import select
 from pepeunit_gateway.bus.subscription import Subscription
 from pepeunit_gateway.errors import NotFoundError, RepositoryRegistryError
 from pepeunit_gateway.jobs.duty import Duty
+from pepeunit_gateway.registry.job_runs import Report
 from pepeunit_gateway.registry.registry import Registry
+from pepeunit_gateway.registry.releases import Reading
 from pepeunit_gateway.registry.syncing import sync_repository
-from pepeunit_gateway.registry.updates import Updates
+from pepeunit_gateway.registry.updates import Commanded, Updates
 from pepeunit_gateway.storage.fences import LeaseLostError
 from pepeunit_gateway.storage.tables import repository_registry
 
@@ -52,10 +55,24 @@ class RepositoryPoll:
         self._duty = duty
         self._on_duty_since: int | None = None
         self._old: set[UUID] = set()  # registries not fetched since this gateway came on duty
+        self._owed: set[UUID] = set()  # of these, those whose units are to be commanded once more
         self._again: set[UUID] = set()  # to be fetched once more: others told of news while it was being fetched
         self._servers: dict[str, asyncio.Semaphore] = {}
         self._failures: dict[UUID, tuple[int, datetime]] = {}
         self._fetching: dict[UUID, asyncio.Task[None]] = {}
+        self._tally: Counter[str] = Counter()
+
+    async def report(self) -> Report:
+        """Do `run` and tell what came of it: of the fetches that end within half the interval, and of late ones before.
+
+        So a server that is slow delays nobody's next turn.
+        """
+        await self.run()
+        if self._fetching:
+            await asyncio.wait(self._fetching.values(), timeout=self._interval / 2)
+        tally, self._tally = self._tally, Counter()
+        done = {name: tally[name] for name in ("changed", "failed", "commanded", "removed")}
+        return Report(done, {"fetched": tally["fetched"], "under_way": len(self._fetching)})
 
     async def run(self) -> None:
         """Look at every auto-updating Repo, then begin to fetch; what a fetch brings goes out at once.
@@ -65,7 +82,7 @@ class RepositoryPoll:
         mirrors = self._registry.context.mirrors
         present = mirrors.registries()  # before the rows are read: a registration writes its row first
         servers = await self._servers_of(None)
-        await self._update(servers.keys())
+        self._tally["commanded"] += (await self._update(servers.keys())).units
         for orphan in present - servers.keys():
             await self._remove(orphan)
         now = self._clock()
@@ -75,9 +92,17 @@ class RepositoryPoll:
             if uuid not in self._failures or self._failures[uuid][1] <= now:
                 self._begin(uuid, servers[uuid])
 
-    async def resend(self) -> None:
-        """Command anew what does not run its target: clients in the field miss commands while they are offline."""
-        await self._update((await self._servers_of(None)).keys(), again=True)
+    async def resend(self) -> Commanded:
+        """Command anew what does not run its target: clients in the field miss commands while they are offline.
+
+        What was not fetched since this gateway came on duty is fetched now, and its units are commanded after that.
+        """
+        servers = await self._servers_of(None)
+        commanded = await self._update(servers.keys(), again=True)
+        self._owed = set(self._old)
+        for uuid in self._owed - self._fetching.keys() - self._failures.keys():
+            self._begin(uuid, servers[uuid])
+        return commanded
 
     async def listen(self, news: Subscription) -> None:
         """Fetch at once what other gateways found something new in, until cancelled."""
@@ -108,32 +133,33 @@ class RepositoryPoll:
         async with self._registry.context.database.read() as connection:
             return {row.uuid: urlsplit(row.repository_url).netloc for row in await connection.execute(query)}
 
-    async def _update(self, registries: Collection[UUID], *, again: bool = False) -> None:
+    async def _update(self, registries: Collection[UUID], *, again: bool = False) -> Commanded:
         """Look at the Repos of what was fetched since this gateway came on duty; nothing while it is not."""
         lease = self._duty.lease if self._duty else None
         if self._duty is not None and (lease is None or lease.fence != self._on_duty_since):
             self._on_duty_since = lease.fence if lease else None
             self._old = set(registries)
-            return
+            return Commanded()
         self._old &= set(registries)
         if not self._old:
-            await self._command(partial(Updates.update_all, again=again))
-            return
+            return await self._command(partial(Updates.update_all, again=again))
+        commanded = Commanded()
         for uuid in set(registries) - self._old:
-            await self._command(partial(Updates.update_registry, registry=uuid, again=again))
+            commanded += await self._command(partial(Updates.update_registry, registry=uuid, again=again))
+        return commanded
 
-    async def _command(self, act: Callable[[Updates], Awaitable[None]]) -> None:
+    async def _command(self, act: Callable[[Updates], Awaitable[Commanded]]) -> Commanded:
         """Command units if this gateway is the one to do so."""
         if self._duty is None:
-            await act(self._registry.updates)
-            return
+            return await act(self._registry.updates)
         context = self._duty.context
         if context is None:
-            return
+            return Commanded()
         try:
-            await act(Updates(context))
+            return await act(Updates(context))
         except LeaseLostError:
             self._duty.refused()
+            return Commanded()
 
     def _begin(self, uuid: UUID, server: str, *, told: bool = False) -> None:
         slots = self._servers.setdefault(server, _slots())
@@ -143,13 +169,20 @@ class RepositoryPoll:
     async def _follow(self, uuid: UUID, server: str, slots: asyncio.Semaphore, *, told: bool) -> None:
         try:
             async with slots:
-                succeeded, changed = await sync_repository(self._registry.context, uuid, told=told)
+                reading = Reading.DUE if self._duty is None or self._duty.lease else Reading.NEVER
+                context = self._registry.context
+                succeeded, changed = await sync_repository(context, uuid, told=told, releases=reading)
             self._note(uuid, succeeded=succeeded)
+            self._tally["fetched"] += succeeded
             if changed:
+                self._tally["changed"] += 1
                 log.info("repository.changed", repository=str(uuid))
             if changed or (succeeded and uuid in self._old):
                 self._old.discard(uuid)
-                await self._command(partial(Updates.update_registry, registry=uuid))
+                again = uuid in self._owed
+                self._owed.discard(uuid)
+                commanded = await self._command(partial(Updates.update_registry, registry=uuid, again=again))
+                self._tally["commanded"] += commanded.units
         except NotFoundError:  # deleted meanwhile
             return
         except Exception:  # the root of one registry's task: it harms no other (W21)
@@ -165,6 +198,7 @@ class RepositoryPoll:
         if succeeded:
             self._failures.pop(uuid, None)
             return
+        self._tally["failed"] += 1
         count = self._failures.get(uuid, (0, self._clock()))[0] + 1
         pause = min(self._interval * 2 ** min(count - 1, 16), _LONGEST_PAUSE)
         self._failures[uuid] = (count, self._clock() + timedelta(seconds=pause * 0.9))
@@ -172,5 +206,6 @@ class RepositoryPoll:
     async def _remove(self, orphan: UUID) -> None:
         try:
             await self._registry.context.forget_repository(orphan)
+            self._tally["removed"] += 1
         except RepositoryRegistryError as error:
             log.warning("repository.mirror.stays", repository=str(orphan), reason=error.message)

@@ -52,9 +52,9 @@ async def remember_answer(act: Act, user: UUID, key: str, digest: str, answer: s
     await act.connection.execute(table.insert().values(values))
 
 
-async def forget_old_keys(context: Context) -> None:
-    """Forget the answers that are older than a day."""
+async def forget_old_keys(context: Context) -> int:
+    """Forget the answers that are older than a day; return how many."""
     table = idempotency_keys
     old = table.c.create_datetime <= context.clock() - KEY_LIFETIME
     async with context.database.write() as connection:
-        await connection.execute(table.delete().where(old))
+        return (await connection.execute(table.delete().where(old))).rowcount

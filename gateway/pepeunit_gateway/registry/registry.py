@@ -5,6 +5,7 @@ from pepeunit_gateway.registry.audit import Audit
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.edges import Edges
 from pepeunit_gateway.registry.hashing import Hashing
+from pepeunit_gateway.registry.job_runs import JobRuns
 from pepeunit_gateway.registry.logins import Logins
 from pepeunit_gateway.registry.moves import Moves
 from pepeunit_gateway.registry.node_reads import NodeReads
@@ -50,3 +51,4 @@ class Registry:
         self.edges = Edges(context)
         self.permissions = Permissions(context)
         self.outbox = Outbox(context)
+        self.job_runs = JobRuns(context)

@@ -16,12 +16,14 @@ from pepeunit_gateway.access.rules import (
     require_creator_or_admin,
     require_user,
 )
+from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.errors import NotFoundError, RepoError
 from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.entities import Page, Repo, Version, Versions, from_row
+from pepeunit_gateway.registry.job_runs import JobName, job_uuid
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
 from pepeunit_gateway.registry.naming import check_name
 from pepeunit_gateway.registry.repositories import require_registry_access
@@ -172,9 +174,12 @@ class Repos:
         await self._updates.update_repo(uuid, again=True)
 
     async def bulk_update(self, agent: Agent) -> None:
-        """Ask for the same for every auto-updating Repo; an Admin may. A failing one is logged and harms no other."""
+        """Ask the gateway on duty for the same for every auto-updating Repo: the job `update`; an Admin may.
+
+        Where nobody is on duty at the moment, the gateway that takes the duty next does it.
+        """
         require_admin(agent)
-        self._updates.ask_all()
+        self._context.bus.publish(Change.JOB, [job_uuid(JobName.UPDATE)])
 
     async def versions(self, agent: Agent, uuid: UUID) -> Versions:
         """Count the units of a Repo by the commit they report."""

@@ -4,8 +4,8 @@ Source: protocol/firmware.md 7.9, protocol/broker.md 6.4 and 6.6. W21: one Repo'
 follow the commit they were synchronised to, not the one the device reports. W50: no command to a unit that is current.
 """
 
-import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -32,7 +32,7 @@ from pepeunit_gateway.storage.fences import LeaseLostError
 from pepeunit_gateway.storage.tables import repos, units
 from pepeunit_gateway.topics import BackendTopicCommand
 
-__all__ = ["Updates"]
+__all__ = ["Commanded", "Updates"]
 
 _MOST_UNITS, _MOST_NODES = 500, 20_000
 """Of one transaction, which nobody else can write beside."""
@@ -42,57 +42,57 @@ _PENDING = (FirmwareUpdateStatus.REQUEST_SENT.value, FirmwareUpdateStatus.ERROR.
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """How many units were commanded, and how many Repos could not be looked at."""
+
+    units: int = 0
+    failed_repos: int = 0
+
+    def __add__(self, other: "Commanded") -> "Commanded":
+        return Commanded(self.units + other.units, self.failed_repos + other.failed_repos)
+
+
 class Updates:
     """Keeps units on their target version."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._asked = asyncio.Event()
 
-    async def update_all(self, *, again: bool = False) -> None:
+    async def update_all(self, *, again: bool = False) -> Commanded:
         """Look at every auto-updating Repo; a failing one is logged and harms no other (W21).
 
         Without `again` Repos that stay at a commit are looked at too: a gateway may have been killed between the change
         of the Repo and the commands to its units.
         """
         pinned = repos.c.default_commit.is_not(None) if not again else false()
-        await self._update(repos.c.is_auto_update_repo | pinned, again=again)
+        return await self._update(repos.c.is_auto_update_repo | pinned, again=again)
 
-    def ask_all(self) -> None:
-        """Have all units of every auto-updating Repo commanded that do not run their target: `answer` does it.
-
-        Asked again before it begins it does so once. What a gateway that is killed leaves undone, the hourly look does.
-        """
-        self._asked.set()
-
-    async def answer(self) -> None:
-        """Do what `ask_all` asks for, whenever it does, until cancelled."""
-        while True:
-            await self._asked.wait()
-            self._asked.clear()
-            await self.update_all(again=True)
-
-    async def update_registry(self, registry: UUID, *, again: bool = False) -> None:
+    async def update_registry(self, registry: UUID, *, again: bool = False) -> Commanded:
         """Look at the auto-updating Repos of one registry, whose branches or tags may have moved."""
-        await self._update(repos.c.is_auto_update_repo & (repos.c.repository_registry_uuid == registry), again=again)
+        which = repos.c.is_auto_update_repo & (repos.c.repository_registry_uuid == registry)
+        return await self._update(which, again=again)
 
     async def follow(self, repo: UUID) -> None:
         """Look at a Repo that was just changed; the change is stored, so a failure is left to the next look (W28)."""
         await self._update(repos.c.uuid == repo, again=False)
 
-    async def _update(self, which: ColumnElement[bool], *, again: bool) -> None:
+    async def _update(self, which: ColumnElement[bool], *, again: bool) -> Commanded:
         async with self._context.database.read() as connection:
             uuids = list((await connection.execute(select(repos.c.uuid).where(which))).scalars())
+        commanded = Commanded()
         for uuid in uuids:
             try:
-                await self.update_repo(uuid, again=again)
+                commanded += Commanded(units=await self.update_repo(uuid, again=again))
             except LeaseLostError:
                 raise
             except Exception:  # the root of one Repo's turn: logged once with its context, and on to the next
                 log.exception("repo.update.failed", repo=str(uuid))
+                commanded += Commanded(failed_repos=1)
+        return commanded
 
-    async def update_repo(self, uuid: UUID, *, again: bool = False) -> None:
-        """Bring the auto-updating units of a Repo to its target.
+    async def update_repo(self, uuid: UUID, *, again: bool = False) -> int:
+        """Bring the auto-updating units of a Repo to its target; tells how many were commanded.
 
         Units that were commanded to this target already are left alone, unless `again`: then all that do not report it
         are commanded once more. A version that does not exist or cannot be used is noted at the units.
@@ -100,22 +100,23 @@ class Updates:
         async with self._context.database.read() as connection:
             repo = (await connection.execute(select(repos).where(repos.c.uuid == uuid))).one_or_none()
         if repo is None or not self._context.mirrors.exists(repo.repository_registry_uuid):
-            return
+            return 0
         try:
             target = await resolve(self._context.mirrors, repo.repository_registry_uuid, repo_rule(repo), None)
             rows = await self._stale(uuid, target, again=again)
             if not rows:
-                return
+                return 0
             example, _ = await read_examples(self._context.mirrors, repo.repository_registry_uuid, target.commit)
         except (GitRepoError, CustomJSONDecodeError) as error:
             await self._note_failure(uuid, error)
-            return
+            return 0
         count = 0
         size = max(1, min(_MOST_UNITS, _MOST_NODES // (1 + len(example.input_topic) + len(example.output_topic))))
         for start in range(0, len(rows), size):
             count += await self._command_chunk(rows[start : start + size], example, target)
         if count:
             log.info("repo.update.commanded", repo=str(uuid), commit=target.commit, units=count)
+        return count
 
     async def update_unit(self, uuid: UUID, *, force: bool = False) -> Target:
         """Synchronise one unit's nodes with its target and command it if it runs something else.
@@ -186,10 +187,10 @@ class Updates:
             text = f"the unit still reports {commit or 'no version'}, {waited} s after the command"
             await self._conclude(row, FirmwareUpdateStatus.ERROR, UpdateError(text).detail)
 
-    async def expire_requests(self) -> None:
+    async def expire_requests(self) -> int:
         """Give up on updates of units that say nothing: 3 x PU_STATE_SEND_INTERVAL after the command they are errors.
 
-        One that reports its target later is a success after all.
+        One that reports its target later is a success after all. Return how many units were given up on.
         """
         limit = timedelta(seconds=3 * self._context.settings.state_send_interval)
         silent = (units.c.firmware_update_status == FirmwareUpdateStatus.REQUEST_SENT.value) & (
@@ -208,6 +209,7 @@ class Updates:
             written = await act.connection.execute(units.update().where(silent).values(values))
         if written.rowcount:
             log.info("unit.update.silent", units=written.rowcount)
+        return written.rowcount
 
     async def _stale(self, repo: UUID, target: Target, *, again: bool) -> Sequence[Row[Any]]:
         moved = units.c.synced_commit.is_distinct_from(target.commit)

@@ -10,6 +10,9 @@ _ROUTES = """
 route                                     ok   Bot str cre per blo Adm uni oth puU Bck  none
 GET    /metrics/                          200  +   +   +   +   1   +   +   +   +   3    .
 POST   /repos/bulk_update                 204  1   3   3   3   1   +   3   3   3   3    .
+GET    /jobs                              200  1   3   3   3   1   +   3   3   3   3    .
+GET    /jobs/runs                         200  1   3   3   3   1   +   3   3   3   3    .
+POST   /jobs/{name}/run                   204  1   3   3   3   1   +   3   3   3   3    .
 PATCH  /repository_registry/backend_sync_registry 204 1 3 3 3  1   3   3   3   3   3    .    a
 POST   /units/convert_toml_to_md          200  1   +   +   +   1   +   3   3   3   3    .
 POST   /units/auth                        list -   -   -   -   -   -   -   -   -   +    .    b
@@ -41,6 +44,9 @@ PLATFORM = Entity(
     requests={
         "GET /metrics/": lambda _, __: Call("/metrics/"),
         "POST /repos/bulk_update": lambda _, __: Call("/repos/bulk_update"),
+        "GET /jobs": lambda _, __: Call("/jobs"),
+        "GET /jobs/runs": lambda _, __: Call("/jobs/runs"),
+        "POST /jobs/{name}/run": lambda _, __: Call("/jobs/expiry/run"),
         "PATCH /repository_registry/backend_sync_registry": lambda _, __: Call(
             "/repository_registry/backend_sync_registry"
         ),
