@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from functools import partial
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support.counts import PARAMETER, Counts
@@ -22,6 +23,16 @@ from tests.support.workers import Portions, rank
 # `make fuzz` asks for many more. A deadline per example only measures what else runs on the machine.
 settings.register_profile("pepeunit", max_examples=int(os.environ.get("PU_TEST_EXAMPLES", "100")), deadline=None)
 settings.load_profile("pepeunit")
+# structlog's own way prints every local variable of an exception's frames in colours, which takes seconds
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=True),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 _DEFINITION = pytest.StashKey[pytest.FixtureDef[str]]()
 
