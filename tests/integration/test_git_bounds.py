@@ -14,9 +14,11 @@ from tests.support.repository import MIB, ServedRepository
 
 
 @pytest.fixture
-def repository(tmp_path: Path):
+async def repository(tmp_path: Path):
     with GitServer(tmp_path / "served") as server:
-        yield ServedRepository(tmp_path, server)
+        served = ServedRepository(tmp_path, server)
+        yield served
+        await served.close()
 
 
 async def test_a_pack_that_unfolds_to_more_than_memory_is_refused_and_the_old_version_stays(repository):

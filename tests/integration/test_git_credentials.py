@@ -20,9 +20,11 @@ SPELLINGS = [TOKEN.encode(), base64.b64encode(f"me:{TOKEN}".encode()), b"Qx7", b
 
 
 @pytest.fixture
-def repository(tmp_path: Path):
+async def repository(tmp_path: Path):
     with GitServer(tmp_path / "served", credentials=("me", TOKEN)) as server:
-        yield ServedRepository(tmp_path, server, Credentials("me", TOKEN))
+        served = ServedRepository(tmp_path, server, Credentials("me", TOKEN))
+        yield served
+        await served.close()
 
 
 def files_with_token(folder: Path) -> list[Path]:

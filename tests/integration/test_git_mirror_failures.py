@@ -15,9 +15,11 @@ from tests.support.repository import ServedRepository
 
 
 @pytest.fixture
-def repository(tmp_path: Path):
+async def repository(tmp_path: Path):
     with GitServer(tmp_path / "served") as server:
-        yield ServedRepository(tmp_path, server)
+        served = ServedRepository(tmp_path, server)
+        yield served
+        await served.close()
 
 
 async def arrived(fault: Fault):

@@ -16,9 +16,11 @@ from tests.support.repository import MIB, ServedRepository
 
 
 @pytest.fixture
-def repository(tmp_path: Path):
+async def repository(tmp_path: Path):
     with GitServer(tmp_path / "served") as server:
-        yield ServedRepository(tmp_path, server)
+        served = ServedRepository(tmp_path, server)
+        yield served
+        await served.close()
 
 
 async def arrived(fault: Fault):
@@ -46,22 +48,6 @@ async def test_w51_a_push_is_fetched_not_cloned_again(repository):
     assert repository.mirrors.head(repository.registry, "main") == second
     assert await repository.main_py() == b"print('two')\n"
     assert repository.mirror.stat().st_ino == before
-
-
-async def test_a_sync_without_news_starts_two_git_processes_and_asks_the_server_twice(repository, monkeypatch):
-    await repository.sync()
-    runs = []
-    original = fetching.run_git
-
-    async def counted(arguments, **options):
-        runs.append(arguments[0])
-        return await original(arguments, **options)
-
-    monkeypatch.setattr(fetching, "run_git", counted)
-    repository.server.requests.clear()
-    assert not (await repository.sync()).changed
-    assert runs == ["fetch", "show-ref"]
-    assert len(repository.server.requests) == 2
 
 
 async def test_an_empty_repository_has_no_branches(repository):

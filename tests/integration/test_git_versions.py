@@ -11,9 +11,11 @@ from tests.support.repository import ServedRepository
 
 
 @pytest.fixture
-def repository(tmp_path: Path):
+async def repository(tmp_path: Path):
     with GitServer(tmp_path / "served") as server:
-        yield ServedRepository(tmp_path, server)
+        served = ServedRepository(tmp_path, server)
+        yield served
+        await served.close()
 
 
 def repo(*, auto=True, compilable=False, only_tag=False, branch="main", commit=None):

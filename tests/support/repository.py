@@ -28,7 +28,13 @@ class ServedRepository:
         self.tree.write("schema_example.json", "{}")
         self.first = self.tree.commit("first")
         self.tree.push()
+        self._caches: list[MirrorCache] = []
         self.mirrors = self.cache()
+
+    async def close(self) -> None:
+        """Close the connections of every cache; needed where something was synchronised twice."""
+        for mirrors in self._caches:
+            await mirrors.close()
 
     @property
     def url(self) -> str:
@@ -42,7 +48,7 @@ class ServedRepository:
         self, *, max_size: int = 50 * MIB, allow_private: bool = True, timeout: float = 30, patience: int = 20
     ) -> MirrorCache:
         """A cache over the same folder, as the next start of the gateway would have it."""
-        return MirrorCache(
+        mirrors = MirrorCache(
             self.folder / "mirrors",
             max_size=max_size,
             allow_private=allow_private,
@@ -50,6 +56,8 @@ class ServedRepository:
             timeout=timeout,
             patience=patience,
         )
+        self._caches.append(mirrors)
+        return mirrors
 
     async def sync(self, mirrors: MirrorCache | None = None) -> SyncResult:
         return await (mirrors or self.mirrors).sync(self.registry, self.url, self.credentials)

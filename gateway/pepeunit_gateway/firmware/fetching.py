@@ -16,6 +16,7 @@ import structlog
 from pepeunit_gateway.errors import RepositoryRegistryError
 from pepeunit_gateway.firmware.folders import folder_size, remove_folder
 from pepeunit_gateway.firmware.git import Ceiling, GitOutput, git_environment, run_git
+from pepeunit_gateway.firmware.inventory import take_inventory
 from pepeunit_gateway.firmware.probing import probe
 from pepeunit_gateway.firmware.refs import Refs, load_refs, parse_show_ref, publish_refs
 from pepeunit_gateway.firmware.remotes import Remote, explain_failure, is_damage, is_oversize
@@ -52,6 +53,8 @@ class MirrorSync:
         limit: seconds for each git process.
         patience: seconds for which the server may be silent.
         lock_fd: handed to git, which so keeps the lock while it runs.
+        probed: the server was heard of just now.
+        rotten: readers found the mirror damaged, so that only a fresh one helps.
     """
 
     mirror: Path
@@ -60,6 +63,8 @@ class MirrorSync:
     limit: float
     patience: int
     lock_fd: int
+    probed: bool
+    rotten: bool
 
     async def run(self) -> SyncResult:
         """Do it.
@@ -69,10 +74,10 @@ class MirrorSync:
             TimeoutError: a git process took longer than `limit`.
         """
         await asyncio.to_thread(remove_leftovers, self.mirror)
-        if self.remote.addresses:
+        if self.remote.addresses and not self.probed:
             await probe(self.remote, limit=self.patience)
         before = load_refs(self.mirror)
-        if before is None:
+        if before is None or self.rotten:
             return await self._build(before)
         try:
             after = await self._fetch(self.mirror)
@@ -84,7 +89,7 @@ class MirrorSync:
         if changed:
             await asyncio.to_thread(publish_refs, self.mirror, after)
             await self._repack()
-        return SyncResult(changed, await asyncio.to_thread(folder_size, self.mirror))
+        return SyncResult(changed, await asyncio.to_thread(take_inventory, self.mirror))
 
     async def _build(self, before: Refs | None) -> SyncResult:
         built = self.mirror.with_suffix(".building")
@@ -97,10 +102,11 @@ class MirrorSync:
             if not after.heads and not after.tags and self.remote.url.scheme != "file":
                 await self._require_git_server()
             await asyncio.to_thread(publish_refs, built, after)
+            size = await asyncio.to_thread(take_inventory, built)
             await asyncio.to_thread(_install, built, self.mirror)
         finally:
             await asyncio.to_thread(remove_folder, built)
-        return SyncResult(after != before, await asyncio.to_thread(folder_size, self.mirror))
+        return SyncResult(after != before, size)
 
     def _require_branches(self, before: Refs | None, after: Refs) -> None:
         if before is not None and before.heads and not after.heads:

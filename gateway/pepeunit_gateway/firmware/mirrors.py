@@ -16,7 +16,9 @@ from pepeunit_gateway.firmware.addresses import resolve_host
 from pepeunit_gateway.firmware.fetching import MirrorSync, SyncResult, remove_leftovers
 from pepeunit_gateway.firmware.folders import folder_size
 from pepeunit_gateway.firmware.git import Ceiling
+from pepeunit_gateway.firmware.glances import glance
 from pepeunit_gateway.firmware.history import Commit, History
+from pepeunit_gateway.firmware.inventory import size_if_whole
 from pepeunit_gateway.firmware.locks import hold_file_lock, try_file_lock
 from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs
 from pepeunit_gateway.firmware.remotes import Credentials, Remote
@@ -88,19 +90,45 @@ class MirrorCache:
         parsed = parse_url(url)
         try:
             async with asyncio.timeout(self._limit), self._turn(registry) as lock_fd, self._slots:
-                remote = Remote(parsed, credentials, await self._addresses(parsed))
-                return await MirrorSync(
-                    mirror=self.mirror(registry),
-                    remote=remote,
-                    max_size=self.max_size,
-                    limit=self._limit,
-                    patience=self._patience,
-                    lock_fd=lock_fd,
-                ).run()
+                self._check(parsed)
+                answered, size = await self._compare(registry, Remote(parsed, credentials, ()))
+                if size is not None:
+                    return SyncResult(changed=False, size=size)
+                return await self._fetch(
+                    registry, Remote(parsed, credentials, await self._addresses(parsed)), lock_fd, probed=answered
+                )
         except TimeoutError as error:
             raise RepositoryRegistryError(
                 f"Fetching from {parsed.host or parsed.path} took longer than {self._limit:g} s; try again later"
             ) from error
+
+    async def _compare(self, registry: UUID, remote: Remote) -> tuple[bool, int | None]:
+        """Return whether the server answers, and the size of a whole mirror that has what the server announces."""
+        published, mirror = self._find_refs(registry), self.mirror(registry)
+        if published is None or mirror in self.history.rotten:
+            return False, None
+        size = await asyncio.to_thread(size_if_whole, mirror)
+        if size is None or size > self.max_size:
+            return False, None
+        seen = await glance(self.web, remote, limit=self._patience, ceiling=Ceiling.of_mirror(self.max_size))
+        return seen.answered, size if seen.refs == published else None
+
+    async def _fetch(self, registry: UUID, remote: Remote, lock_fd: int, *, probed: bool) -> SyncResult:
+        mirror = self.mirror(registry)
+        rotten = mirror in self.history.rotten
+        result = await MirrorSync(
+            mirror=mirror,
+            remote=remote,
+            max_size=self.max_size,
+            limit=self._limit,
+            patience=self._patience,
+            lock_fd=lock_fd,
+            probed=probed,
+            rotten=rotten,
+        ).run()
+        if rotten:
+            self.history.rotten.discard(mirror)
+        return result
 
     async def remove(self, registry: UUID) -> None:
         """Remove the mirror; waits for a running sync of it. None there is fine.
@@ -213,13 +241,17 @@ class MirrorCache:
         async with hold_file_lock(self._lock(registry)) as descriptor:
             yield descriptor
 
-    async def _addresses(self, url: RepositoryUrl) -> tuple[str, ...]:
-        """Check once more, now with the network: settings and names may have changed since the registration."""
+    def _check(self, url: RepositoryUrl) -> None:
+        """Check once more: settings and links in the file system may have changed since the registration."""
         if url.scheme == "file":
             check_file(url, self._allow_file)
-            return ()
         if url.scheme == "http" and not self._allow_private:
             raise RepositoryRegistryError("http:// needs PU_GIT_ALLOW_PRIVATE=true; use https://")
+
+    async def _addresses(self, url: RepositoryUrl) -> tuple[str, ...]:
+        """Check where the name leads just before git goes there."""
+        if url.scheme == "file":
+            return ()
         return await resolve_host(url.host, url.port, allow_private=self._allow_private, limit=_RESOLVE_LIMIT)
 
 
