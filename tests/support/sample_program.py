@@ -34,10 +34,12 @@ def sample_tree(server: GitServer, folder: Path, name: str = "sample") -> WorkTr
     return tree
 
 
-async def make_repo(owner: Api, url: str, name: str, **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+async def make_repo(
+    owner: Api, url: str, name: str, *, platform: str = "Git", **more: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Register the repository and make a Repo that follows its branch; return both."""
     registry = await owner.made(
-        "/repository_registry", {"platform": "Git", "repository_url": url, "is_public_repository": True}
+        "/repository_registry", {"platform": platform, "repository_url": url, "is_public_repository": True}
     )
     assert registry["sync_status"] == "Updated", registry
     body = {

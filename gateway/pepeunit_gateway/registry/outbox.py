@@ -5,7 +5,7 @@ commands of one kind to one unit the newer replaces the older.
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -41,9 +41,18 @@ class Command:
 
 
 async def queue_commands(
-    act: Act, domain: str, units: Collection[UUID], command: BackendTopicCommand, *, commit: str | None = None
+    act: Act,
+    domain: str,
+    units: Collection[UUID],
+    command: BackendTopicCommand,
+    *,
+    commit: str | None = None,
+    links: Mapping[UUID, str] | None = None,
 ) -> None:
-    """Write a command to each unit into the act's transaction; `commit` belongs to Update."""
+    """Write a command to each unit into the act's transaction.
+
+    `commit` belongs to Update, and so do `links`: where each unit of a compilable Repo fetches its program.
+    """
     if not units:
         return
     payload: dict[str, str] = {"COMMAND": command.value}
@@ -58,7 +67,7 @@ async def queue_commands(
             "unit_uuid": unit,
             "command": command.value,
             "topic": command_topic(told.get(unit, domain), unit, command),
-            "payload": json.dumps(payload),
+            "payload": json.dumps(payload | ({"COMPILED_FIRMWARE_LINK": links[unit]} if links else {})),
             "create_datetime": act.now,
             "attempts": 0,
             "next_attempt_datetime": act.now,

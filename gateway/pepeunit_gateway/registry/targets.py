@@ -46,6 +46,7 @@ _DECIDING = (
     "is_auto_update_from_repo_unit",
     "repo_branch",
     "repo_commit",
+    "target_firmware_platform",
 )
 """The columns that decide about a target."""
 

@@ -22,6 +22,7 @@ from pepeunit_gateway.access.rules import check_child_visibility, require_sight,
 from pepeunit_gateway.errors import ApiError, NotFoundError, UnitError
 from pepeunit_gateway.firmware.schema import SchemaExample
 from pepeunit_gateway.firmware.versions import RepoRule, Target, UnitRule, resolve
+from pepeunit_gateway.registry.compiled import Programs, load_programs
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import Unit
@@ -66,7 +67,7 @@ class _Planned:
     example: SchemaExample
 
 
-_Version = tuple[Target, SchemaExample]
+_Version = tuple[Target, SchemaExample, Programs]
 
 _REQUEST = TypeAdapter(list[NewUnit])
 _ANSWER = TypeAdapter(list[Unit])
@@ -83,7 +84,8 @@ class UnitCreation:
 
         Raises:
             NoAccessError: the caller may not see the Repo (W7).
-            GitRepoError, CustomJSONDecodeError: the target version is missing or its example files are broken.
+            GitRepoError, CustomJSONDecodeError: the target version or its compiled program is missing, or its example
+                files are broken.
         """
         planned = await self._plan(agent, [new])
         async with self._context.act(agent) as act:
@@ -133,13 +135,16 @@ class UnitCreation:
                 question = repo.repository_registry_uuid, repo_rule(repo), new.rule
                 if question not in versions:
                     versions[question] = await self._version(*question)
-            planned.append(_Planned(uuid4(), new, *versions[question]))
+                target, example, programs = versions[question]
+                programs.link(new.target_firmware_platform)
+            planned.append(_Planned(uuid4(), new, target, example))
         return planned
 
     async def _version(self, registry: UUID, repo: RepoRule, unit: UnitRule) -> _Version:
         target = await resolve(self._context.mirrors, registry, repo, unit)
         example, _ = await read_examples(self._context.mirrors, registry, target.commit)
-        return target, example
+        programs = await load_programs(self._context, registry, target, is_compilable=repo.is_compilable)
+        return target, example, programs
 
     async def _insert(
         self, act: Act, agent: Agent, planned: Sequence[_Planned], *, numbered: bool = False

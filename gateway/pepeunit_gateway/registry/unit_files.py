@@ -22,6 +22,7 @@ from pepeunit_gateway.firmware.env import PlatformEnv, check_typed, generated_en
 from pepeunit_gateway.firmware.jsonfile import JSON, check_portable, dump_object
 from pepeunit_gateway.firmware.schema import NodeLink, SchemaExample, build_schema
 from pepeunit_gateway.firmware.versions import Target
+from pepeunit_gateway.registry.compiled import load_programs
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import LogLevel, Page, UnitLog
 from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, OrderBy, Paging
@@ -102,7 +103,8 @@ class UnitFiles:
         example, env_example = await self._synced(row, target)
         env = dump_object(self._env(row, env_example, target.commit))
         schema = json.dumps(await self._schema(uuid, example), indent=4).encode()
-        archive = await self._context.archives.build(row.repository_registry_uuid, target.commit, env, schema, fmt)
+        registry, has_source = row.repository_registry_uuid, not row.is_compilable_repo
+        archive = await self._context.archives.build(registry, target.commit, env, schema, fmt, with_program=has_source)
         await self._arrive(agent, row)
         return archive
 
@@ -162,9 +164,16 @@ class UnitFiles:
         return row
 
     async def _synced(self, row: Row[Any], target: Target) -> tuple[SchemaExample, dict[str, JSON]]:
-        """Return the example files of the target; the nodes exist afterwards."""
+        """Return the example files of the target; the nodes exist afterwards.
+
+        Raises:
+            GitRepoError: among others, the unit is not on its target yet and the release has no program for it.
+        """
         example, env = await read_examples(self._context.mirrors, row.repository_registry_uuid, target.commit)
         if row.synced_commit != target.commit:
+            registry, is_compilable = row.repository_registry_uuid, row.is_compilable_repo
+            programs = await load_programs(self._context, registry, target, is_compilable=is_compilable)
+            programs.link(row.target_firmware_platform)
             pipe = self._context.settings.ff_datapipe_default_last_value_enable
             async with self._context.act() as act:
                 fresh = await unchanged(act.connection, [row], target)

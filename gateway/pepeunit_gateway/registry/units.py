@@ -19,9 +19,11 @@ from pepeunit_gateway.access.rules import (
 )
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.errors import UnitError
-from pepeunit_gateway.firmware.versions import UnitRule, resolve
+from pepeunit_gateway.firmware.schema import SchemaExample
+from pepeunit_gateway.firmware.versions import Target, UnitRule, resolve
 from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
+from pepeunit_gateway.registry.compiled import Programs, load_programs
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import Unit
@@ -72,10 +74,9 @@ class Units:
         async with self._context.database.read() as connection:
             row = await load_unit(connection, uuid)
         rule = _checked_rule(agent, row, values)
-        mirrors, registry = self._context.mirrors, row.repository_registry_uuid
+        other_program = row.is_compilable_repo and _differs(row, values, "target_firmware_platform")
         versioned = values.keys() & {"is_auto_update_from_repo_unit", "repo_branch", "repo_commit"}
-        target = await resolve(mirrors, registry, repo_rule(row), rule) if versioned else None
-        example = (await read_examples(mirrors, registry, target.commit))[0] if target else None
+        version = await self._version(row, rule, values) if versioned or other_program else None
         async with self._context.act(agent) as act:
             # git took its time; the unit or its Repo may have changed meanwhile
             _checked_rule(agent, await load_unit(act.connection, uuid), values)
@@ -86,10 +87,25 @@ class Units:
             if "visibility_level" in values:
                 await _tighten_nodes(act, uuid, VisibilityLevel(values["visibility_level"]))
             row = await load_unit(act.connection, uuid)
-            if target and example:
-                await self._updates.apply(act, [row], example, target)
+            if version:
+                await self._updates.apply(act, [row], *version, force=other_program)
                 row = await load_unit(act.connection, uuid)
         return to_unit(row)
+
+    async def _version(
+        self, row: Row[Any], rule: UnitRule, values: dict[str, Any]
+    ) -> tuple[SchemaExample, Target, Programs]:
+        """Return what the unit is to run after the change.
+
+        Raises:
+            GitRepoError: there is no such version, or its release has no program for the unit.
+        """
+        mirrors, registry = self._context.mirrors, row.repository_registry_uuid
+        target = await resolve(mirrors, registry, repo_rule(row), rule)
+        example, _ = await read_examples(mirrors, registry, target.commit)
+        programs = await load_programs(self._context, registry, target, is_compilable=row.is_compilable_repo)
+        programs.link(values.get("target_firmware_platform", row.target_firmware_platform))
+        return example, target, programs
 
     async def delete(self, agent: Agent, uuid: UUID) -> None:
         """Delete a unit with its nodes, edges, permissions, telemetry and logs; its session ends."""
@@ -123,6 +139,10 @@ def _changed(change: UnitChange) -> dict[str, Any]:
     if "visibility_level" in values:
         values["visibility_level"] = VisibilityLevel(values["visibility_level"]).value
     return values
+
+
+def _differs(row: Row[Any], values: dict[str, Any], column: str) -> bool:
+    return column in values and values[column] != row._mapping[column]  # noqa: SLF001 - SQLAlchemy's documented access
 
 
 def _checked_rule(agent: Agent, row: Row[Any], values: dict[str, Any]) -> UnitRule:

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Row, false, or_, select
 from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, GitRepoError, UnitError, UpdateError
 from pepeunit_gateway.firmware.schema import SchemaExample
 from pepeunit_gateway.firmware.versions import Target, resolve
+from pepeunit_gateway.registry.compiled import Programs, commandable, load_programs
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus
 from pepeunit_gateway.registry.node_sync import sync_nodes
@@ -106,14 +107,17 @@ class Updates:
             rows = await self._stale(uuid, target, again=again)
             if not rows:
                 return 0
-            example, _ = await read_examples(self._context.mirrors, repo.repository_registry_uuid, target.commit)
+            registry, is_compilable = repo.repository_registry_uuid, repo.is_compilable_repo
+            example, _ = await read_examples(self._context.mirrors, registry, target.commit)
         except (GitRepoError, CustomJSONDecodeError) as error:
             await self._note_failure(uuid, error)
             return 0
+        programs = await load_programs(self._context, registry, target, is_compilable=is_compilable)
+        rows = await commandable(self._context, rows, programs)
         count = 0
         size = max(1, min(_MOST_UNITS, _MOST_NODES // (1 + len(example.input_topic) + len(example.output_topic))))
         for start in range(0, len(rows), size):
-            count += await self._command_chunk(rows[start : start + size], example, target)
+            count += await self._command_chunk(rows[start : start + size], example, target, programs)
         if count:
             log.info("repo.update.commanded", repo=str(uuid), commit=target.commit, units=count)
         return count
@@ -122,28 +126,43 @@ class Updates:
         """Synchronise one unit's nodes with its target and command it if it runs something else.
 
         Raises:
-            GitRepoError, CustomJSONDecodeError: the target cannot be used; nothing was changed.
+            GitRepoError, CustomJSONDecodeError: the target cannot be used, or its release has no program for the unit;
+                nothing was changed.
             UnitError: the unit was changed meanwhile (409).
         """
         async with self._context.database.read() as connection:
             seen = await load_unit(connection, uuid)
         target = await target_of(self._context.mirrors, seen)
-        example, _ = await read_examples(self._context.mirrors, seen.repository_registry_uuid, target.commit)
+        registry, is_compilable = seen.repository_registry_uuid, seen.is_compilable_repo
+        example, _ = await read_examples(self._context.mirrors, registry, target.commit)
+        programs = await load_programs(self._context, registry, target, is_compilable=is_compilable)
+        programs.link(seen.target_firmware_platform)
         async with self._context.act() as act:
             rows = await unchanged(act.connection, [seen], target)
             if not rows:
                 await load_unit(act.connection, uuid)
                 raise UnitError("the unit was changed meanwhile; try again", conflict=True)
-            await self.apply(act, rows, example, target, force=force)
+            await self.apply(act, rows, example, target, programs, force=force)
         return target
 
     async def apply(
-        self, act: Act, rows: Sequence[Row[Any]], example: SchemaExample, target: Target, *, force: bool = False
+        self,
+        act: Act,
+        rows: Sequence[Row[Any]],
+        example: SchemaExample,
+        target: Target,
+        programs: Programs,
+        *,
+        force: bool = False,
     ) -> int:
         """The same for many units inside the caller's transaction; tells how many were commanded.
 
         `rows` are of `select_units`, read in this transaction. The number of statements does not depend on theirs.
+
+        Raises:
+            GitRepoError: the release has no program for one of them.
         """
+        links = programs.links_of(rows)
         pipe = self._context.settings.ff_datapipe_default_last_value_enable
         moved = [row for row in rows if row.synced_commit != target.commit]
         if moved:
@@ -153,7 +172,7 @@ class Updates:
         commanded = [row.uuid for row in rows if force or row.current_commit_version != target.commit]
         if commanded:
             domain = self._context.settings.domain
-            await queue_commands(act, domain, commanded, BackendTopicCommand.UPDATE, commit=target.commit)
+            await queue_commands(act, domain, commanded, BackendTopicCommand.UPDATE, commit=target.commit, links=links)
             values = {
                 "firmware_update_status": FirmwareUpdateStatus.REQUEST_SENT.value,
                 "firmware_update_error": None,
@@ -218,10 +237,12 @@ class Updates:
         async with self._context.database.read() as connection:
             return list((await connection.execute(query.where(or_(moved, reported) if again else moved))).all())
 
-    async def _command_chunk(self, rows: Sequence[Row[Any]], example: SchemaExample, target: Target) -> int:
+    async def _command_chunk(
+        self, rows: Sequence[Row[Any]], example: SchemaExample, target: Target, programs: Programs
+    ) -> int:
         """Command one transaction's worth of units; those that changed meanwhile wait for the next look."""
         async with self._context.act() as act:
-            return await self.apply(act, await unchanged(act.connection, rows, target), example, target)
+            return await self.apply(act, await unchanged(act.connection, rows, target), example, target, programs)
 
     async def _conclude(self, row: Row[Any], status: FirmwareUpdateStatus, error: str | None) -> None:
         """Write the verdict about the command that was judged, not about one that came meanwhile."""
