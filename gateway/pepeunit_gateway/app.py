@@ -196,8 +196,9 @@ class Gateway:
             self.registry.outbox,
             partial(self._deliver, context),
             feeds.queued,
-            is_here=None if alone else self.broker.has,
-            duty=duty,
+            hears=self.broker.hears,
+            is_up=lambda: self.broker.connected,
+            duty=None if alone else duty,
         )
         self._spawn("duty", duty.run)
         self._spawn("access", partial(follow_access, context, self.broker, feeds.access))

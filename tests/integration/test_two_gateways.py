@@ -199,7 +199,7 @@ async def test_a_command_goes_out_where_its_unit_is_connected(pair):
         assert (await target.next_message())[0] == target.topic("input_base_topic", "schema_update/pepeunit")
 
     async def waiting():
-        rows = await pair.query("SELECT unit_uuid FROM outbox")
+        rows = await pair.query("SELECT unit_uuid FROM outbox WHERE sent_datetime IS NULL")
         return [unit.api.uuid for unit in (here, there) if unit.api.uuid in rows]
 
     await eventually(waiting, [])

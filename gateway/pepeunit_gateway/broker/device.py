@@ -8,6 +8,7 @@ is held in each direction. Source: design.md "The broker on one machine", mosqui
 """
 
 import asyncio
+from collections.abc import Set as AbstractSet
 from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
@@ -65,6 +66,11 @@ class DeviceSession(asyncio.Protocol):
         self._denied_told = False
 
     # --- what the door does with a session ---
+
+    @property
+    def subscribed(self) -> AbstractSet[bytes]:
+        """The granted topics that the device asked mosquitto for."""
+        return frozenset() if self._walker is None else self._walker.subscribed
 
     def change_rights(self, rights: Rights) -> None:
         """Let `rights` count from the next packet on; end the session if it listens to what is no longer granted."""

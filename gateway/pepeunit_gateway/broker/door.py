@@ -201,6 +201,11 @@ class FrontDoor:
         """Tell whether a unit has a live session."""
         return unit_uuid in self._units
 
+    def hears(self, unit_uuid: UUID, topic: str) -> bool:
+        """Tell whether a live session of a unit is subscribed to a topic."""
+        wanted = topic.encode()
+        return any(wanted in session.subscribed for session in self._units.get(unit_uuid, ()))
+
     def _changing(self, unit_uuid: UUID) -> tuple[DeviceSession, ...]:
         self._clock += 1
         if self._identifying:

@@ -108,6 +108,10 @@ class ManagedBroker:
         """Tell whether a unit is connected."""
         return self._door.has(unit_uuid)
 
+    def hears(self, unit_uuid: UUID, topic: str) -> bool:
+        """Tell whether a unit is connected and subscribed to a topic."""
+        return self._door.hears(unit_uuid, topic)
+
     async def kick(self, unit_uuid: UUID) -> None:
         """See `BrokerPort.kick`."""
         self._door.end_unit(unit_uuid, "kicked")

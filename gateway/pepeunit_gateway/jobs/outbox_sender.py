@@ -1,4 +1,7 @@
-"""Hand waiting commands to the broker. Source: design.md "Data flows"; delivered at least once."""
+"""Hand waiting commands to the broker. Source: design.md "Data flows".
+
+A command reaches the broker once, and at least once where the gateway or the broker dies in between.
+"""
 
 import asyncio
 import random
@@ -11,7 +14,7 @@ import structlog
 from pepeunit_gateway.bus.subscription import Subscription
 from pepeunit_gateway.errors import MqttError
 from pepeunit_gateway.jobs.duty import Duty
-from pepeunit_gateway.registry.outbox import Command, Outbox
+from pepeunit_gateway.registry.outbox import UNCLAIMED, Command, Outbox
 from pepeunit_gateway.storage.fences import LeaseLostError
 
 __all__ = ["OutboxSender"]
@@ -19,21 +22,25 @@ __all__ = ["OutboxSender"]
 log = structlog.get_logger(__name__)
 
 _LONGEST_SLEEP = 30.0
-_LONGEST_SLEEP_OF_MANY = 5.0  # a unit may connect here while its command waits
+_LOOK = 2.0  # seconds between looks for units that came while their command waits
+_PACE = 0.25  # seconds from one round that sent something to the next, which takes what came meanwhile together
+_GRACE = 0.5  # seconds for acknowledgements when the sender is stopped
 
 
 class OutboxSender:
-    """Sends due commands until cancelled; wakes up when one is queued or its retry is due.
+    """Sends due commands until cancelled; wakes up when one is queued, is due or is to be tried again.
 
-    Where gateways share a database but not a broker, each sends to the units that are connected to it, so that no
-    broker acknowledges what its unit never hears; the one on duty removes what is for units that are connected nowhere.
+    A command goes out once its unit listens to it here: no broker acknowledges what nobody hears, neither after a
+    start, when units are still coming back, nor where gateways share a database but not a broker. What no unit
+    listened to in 150 s goes, if this gateway is on duty and its broker was there all the time.
 
     Args:
         outbox: the rows.
         deliver: returns when the broker has acknowledged and raises MqttError where it did not.
         queued: wakes the sender up.
-        is_here: tells whether a unit is connected to this gateway; None if there is no other gateway.
-        duty: whether this gateway is on duty; not needed without `is_here`.
+        hears: tells whether a unit listens to a topic at this gateway.
+        is_up: tells whether the broker is there.
+        duty: whether this gateway is on duty; None if there is no other.
     """
 
     def __init__(
@@ -42,59 +49,95 @@ class OutboxSender:
         deliver: Callable[[Command], Awaitable[None]],
         queued: Subscription,
         *,
-        is_here: Callable[[UUID], bool] | None = None,
+        hears: Callable[[UUID, str], bool],
+        is_up: Callable[[], bool],
         duty: Duty | None = None,
     ) -> None:
         self._outbox = outbox
         self._deliver = deliver
         self._queued = queued
-        self._is_here = is_here
+        self._hears = hears
+        self._is_up = is_up
         self._duty = duty
+        self._acknowledged: list[Command] = []  # at most a batch, not marked yet
+        self._begun = outbox.now()
+        self._up_since: datetime | None = None
 
     async def run(self) -> None:
         """Send what waits, sleep until there is more."""
         while True:
+            await self._mark()  # what was acknowledged before this task failed is not sent once more
             begun = self._outbox.now()
-            while commands := await self._outbox.due(self._is_here):
+            has_sent = False
+            while commands := await self._outbox.due(self._hears):
                 await self._send(commands)
-            if self._is_here is None:
-                await self._sleep(await self._outbox.next_due(), _LONGEST_SLEEP)
-            else:
-                await self._drop_unclaimed()
-                await self._sleep(await self._outbox.next_due(begun), _LONGEST_SLEEP_OF_MANY)
+                has_sent = True
+            await self._drop_unclaimed()
+            if has_sent:
+                await asyncio.sleep(_PACE)
+            await self._sleep(begun)
 
     async def _send(self, commands: list[Command]) -> None:
-        begun = self._outbox.now()
-        outcomes = await asyncio.gather(*(self._deliver(command) for command in commands), return_exceptions=True)
-        sent, failed = [], []
-        for command, outcome in zip(commands, outcomes, strict=True):
-            if isinstance(outcome, MqttError):
-                failed.append(command)
-            elif isinstance(outcome, BaseException):
-                raise outcome
-            else:
-                sent.append(command)
-        if sent:
-            await self._outbox.sent(sent, begun=begun)
-            for command in sent:
-                log.info("command.sent", unit=str(command.unit_uuid), command=command.command.value)
+        self._begun = self._outbox.now()
+        deliveries = {asyncio.create_task(self._deliver_one(command)): command for command in commands}
+        try:
+            await asyncio.wait(deliveries)
+        except asyncio.CancelledError:
+            await asyncio.wait(deliveries, timeout=_GRACE)
+            for delivery in deliveries:
+                delivery.cancel()
+            await self._mark()
+            raise
+        await self._mark()
+        failed = [command for delivery, command in deliveries.items() if not delivery.result()]
         if failed:
             await self._outbox.failed(failed, random.random())  # noqa: S311 - spreads retries, no secret
             log.warning("command.failed", count=len(failed), hint="the broker did not acknowledge; tried again later")
 
-    async def _drop_unclaimed(self) -> None:
-        context = self._duty.context if self._duty else None
-        if self._duty is None or context is None:
-            return
+    async def _deliver_one(self, command: Command) -> bool:
+        """Note the acknowledgement at once, whatever becomes of the others."""
         try:
-            dropped = await Outbox(context).drop_unclaimed()
+            await self._deliver(command)
+        except MqttError:
+            return False
+        except Exception:  # the root of one command's task: logged once with its context, and tried again later
+            log.exception("command.broken", unit=str(command.unit_uuid), command=command.command.value)
+            return False
+        self._acknowledged.append(command)
+        return True
+
+    async def _mark(self) -> None:
+        if self._acknowledged:
+            await self._outbox.sent(self._acknowledged, begun=self._begun)
+            for command in self._acknowledged:
+                log.info("command.sent", unit=str(command.unit_uuid), command=command.command.value)
+            self._acknowledged = []
+
+    async def _drop_unclaimed(self) -> None:
+        now = self._outbox.now()
+        self._up_since = (self._up_since or now) if self._is_up() else None
+        if self._up_since is None or now - self._up_since < UNCLAIMED:
+            return
+        outbox = self._outbox
+        if self._duty is not None:
+            if self._duty.context is None:
+                return
+            outbox = Outbox(self._duty.context)
+        try:
+            dropped = await outbox.drop_unclaimed()
         except LeaseLostError:
-            self._duty.refused()
+            if self._duty is not None:
+                self._duty.refused()
             return
         if dropped:
-            log.info("command.unclaimed", count=dropped, note="their units are connected to no gateway")
+            log.info("command.unclaimed", count=dropped, note="their units are connected nowhere")
 
-    async def _sleep(self, due: datetime | None, longest: float) -> None:
+    async def _sleep(self, begun: datetime) -> None:
+        """Wait for the next command that is due later than `begun`; shorter where others wait for their units."""
+        due = await self._outbox.next_due()
+        longest = _LONGEST_SLEEP
+        if due is not None and due <= begun:
+            due, longest = await self._outbox.next_due(begun), _LOOK
         delay = longest
         if due is not None:
             delay = min(max((due - self._outbox.now()).total_seconds(), 0.0), longest)

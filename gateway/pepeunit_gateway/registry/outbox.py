@@ -1,16 +1,20 @@
 """Commands as rows of the transaction that causes them. Source: design.md "Data flows", protocol/broker.md 6.6, W28.
 
-The sender in `jobs` hands them to the broker and removes a row once the broker acknowledged it. Of two waiting
-commands of one kind to one unit the newer replaces the older.
+The sender in `jobs` hands them to the broker and marks a row sent once the broker acknowledged it; it goes a day later.
+Of two commands of one kind to one unit that wait the newer replaces the older, also while the older is under way: its
+row is gone then, and an id is never given twice.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Row, select
 
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.registry.context import Act, Context
@@ -19,13 +23,21 @@ from pepeunit_gateway.storage.own_tables import outbox
 from pepeunit_gateway.storage.tables import unit_logs
 from pepeunit_gateway.topics import BackendTopicCommand, command_topic
 
-__all__ = ["Command", "Outbox", "queue_commands"]
+__all__ = ["UNCLAIMED", "WAITS", "Command", "Outbox", "forget_sent", "queue_commands"]
 
+WAITS: ColumnElement[bool] = outbox.c.sent_datetime.is_(None)
+"""Of a row: it was not sent yet."""
+
+UNCLAIMED = timedelta(seconds=150)
+"""How long a command waits for a unit that is away; clients in the field try again in 120 s (protocol/device.md)."""
+
+_KEPT = timedelta(days=1)
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
 _BATCH = 200
 _PAGE = 1000
-_UNCLAIMED = timedelta(seconds=30)
+_DELETE_ROWS = 2000
+_AT_ONCE: Mapping[UUID, datetime] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +60,21 @@ async def queue_commands(
     *,
     commit: str | None = None,
     links: Mapping[UUID, str] | None = None,
+    due: Mapping[UUID, datetime] = _AT_ONCE,
 ) -> None:
     """Write a command to each unit into the act's transaction.
 
     `commit` belongs to Update, and so do `links`: where each unit of a compilable Repo fetches its program.
+    Units that `due` does not name are commanded at once. One that it names and that waits for this very command already
+    keeps its earlier turn, so that asking again and again puts nobody off.
     """
     if not units:
         return
     payload: dict[str, str] = {"COMMAND": command.value}
     if commit is not None:
         payload["PU_COMMIT_VERSION"] = commit
-    await act.connection.execute(
-        outbox.delete().where(outbox.c.unit_uuid.in_(list(units)), outbox.c.command == command.value)
-    )
     told = await _told_domains(act, units)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "unit_uuid": unit,
             "command": command.value,
@@ -70,12 +82,26 @@ async def queue_commands(
             "payload": json.dumps(payload | ({"COMPILED_FIRMWARE_LINK": links[unit]} if links else {})),
             "create_datetime": act.now,
             "attempts": 0,
-            "next_attempt_datetime": act.now,
+            "next_attempt_datetime": due.get(unit, act.now),
         }
         for unit in units
     ]
-    await act.connection.execute(outbox.insert(), rows)
-    act.announce(Change.OUTBOX, units)
+    if due:
+        waiting = await _waiting(act, due.keys() & set(units), command)
+        rows = [row for row in rows if waiting.get(row["unit_uuid"]) != (row["topic"], row["payload"])]
+    if rows:
+        replaced = outbox.c.unit_uuid.in_([row["unit_uuid"] for row in rows]), outbox.c.command == command.value, WAITS
+        await act.connection.execute(outbox.delete().where(*replaced))
+        await act.connection.execute(outbox.insert(), rows)
+        act.announce(Change.OUTBOX, units)
+
+
+async def _waiting(act: Act, units: Collection[UUID], command: BackendTopicCommand) -> dict[UUID, tuple[str, str]]:
+    """Return the topic and payload of the command of this kind that waits for each unit."""
+    query = select(outbox.c.unit_uuid, outbox.c.topic, outbox.c.payload).where(
+        outbox.c.unit_uuid.in_(list(units)), outbox.c.command == command.value, WAITS
+    )
+    return {row.unit_uuid: (row.topic, row.payload) for row in await act.connection.execute(query)}
 
 
 async def _told_domains(act: Act, which: Collection[UUID]) -> dict[UUID, str]:
@@ -95,65 +121,67 @@ class Outbox:
         """The clock that the rows were written with."""
         return self._context.clock()
 
-    async def due(self, is_here: Callable[[UUID], bool] | None = None) -> list[Command]:
-        """Return up to 200 commands whose time has come, oldest first; with `is_here` only those to such units."""
-        query = select(outbox).order_by(outbox.c.id).limit(_BATCH)
-        if is_here is None:
-            query = query.where(outbox.c.next_attempt_datetime <= self._context.clock())
-        else:
-            query = query.where(outbox.c.id.in_(await self._due_here(is_here)))
-        async with self._context.database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [
-            Command(r.id, r.unit_uuid, BackendTopicCommand(r.command), r.topic, r.payload.encode(), r.attempts)
-            for r in rows
-        ]
+    async def due(self, hears: Callable[[UUID, str], bool] | None = None) -> list[Command]:
+        """Return up to 200 commands whose time has come, in the order of their times.
 
-    async def _due_here(self, is_here: Callable[[UUID], bool]) -> list[int]:
-        """Look through what is due, page by page, for the first 200 that are for here."""
-        found: list[int] = []
-        last = 0
-        due = outbox.c.next_attempt_datetime <= self._context.clock()
+        With `hears` only those whose unit listens to their topic; the others are looked through page by page.
+        """
+        found: list[Row[Any]] = []
+        last: Row[Any] | None = None
         while len(found) < _BATCH:
-            query = select(outbox.c.id, outbox.c.unit_uuid).where(due, outbox.c.id > last)
-            async with self._context.database.read() as connection:
-                rows = (await connection.execute(query.order_by(outbox.c.id).limit(_PAGE))).all()
-            found.extend(row.id for row in rows if is_here(row.unit_uuid))
+            rows = await self._page(last)
+            found.extend(row for row in rows if hears is None or hears(row.unit_uuid, row.topic))
             if len(rows) < _PAGE:
                 break
-            last = rows[-1].id
-        return found[:_BATCH]
+            last = rows[-1]
+        return [
+            Command(r.id, r.unit_uuid, BackendTopicCommand(r.command), r.topic, r.payload.encode(), r.attempts)
+            for r in found[:_BATCH]
+        ]
+
+    async def _page(self, after: Row[Any] | None) -> Sequence[Row[Any]]:
+        """Return up to 1,000 due rows, those that come after one."""
+        time, number = outbox.c.next_attempt_datetime, outbox.c.id
+        query = select(outbox).where(WAITS, time <= self._context.clock()).order_by(time, number).limit(_PAGE)
+        if after is not None:
+            passed = after.next_attempt_datetime
+            query = query.where(time >= passed, (time > passed) | (number > after.id))
+        async with self._context.database.read() as connection:
+            return (await connection.execute(query)).all()
 
     async def next_due(self, after: datetime | None = None) -> datetime | None:
         """Return when the next command is due, with `after` one that is due later than that; None if none waits."""
-        query = select(outbox.c.next_attempt_datetime).order_by(outbox.c.next_attempt_datetime).limit(1)
+        time = outbox.c.next_attempt_datetime
+        query = select(time).where(WAITS).order_by(time).limit(1)
         if after is not None:
-            query = query.where(outbox.c.next_attempt_datetime > after)
+            query = query.where(time > after)
         async with self._context.database.read() as connection:
             found: datetime | None = (await connection.execute(query)).scalar_one_or_none()
         return found
 
     async def drop_unclaimed(self) -> int:
-        """Remove commands that no gateway took for 30 s: their units are connected nowhere. Return how many.
+        """Remove commands that were due for 150 s and that no unit listened to. Return how many.
 
-        A unit that was away asks for its target version when it connects. A gateway that has the unit and a broker
-        that does not answer tries again and again, so such a command is never due for that long.
+        A unit of ours asks for its target version when it connects, and the hourly look finds the others. A gateway
+        that has the unit and a broker that does not answer tries again and again, so such a command is never due for
+        that long.
         """
-        unclaimed = outbox.c.next_attempt_datetime <= self._context.clock() - _UNCLAIMED
+        unclaimed = WAITS, outbox.c.next_attempt_datetime <= self._context.clock() - UNCLAIMED
         async with self._context.database.read() as connection:
-            if (await connection.execute(select(outbox.c.id).where(unclaimed).limit(1))).first() is None:
+            if (await connection.execute(select(outbox.c.id).where(*unclaimed).limit(1))).first() is None:
                 return 0
         async with self._context.act() as act:
-            return (await act.connection.execute(outbox.delete().where(unclaimed))).rowcount
+            return (await act.connection.execute(outbox.delete().where(*unclaimed))).rowcount
 
     async def sent(self, commands: Sequence[Command], *, begun: datetime) -> None:
-        """Remove what the broker acknowledged; only now a unit's stored logs give way to the synced ones (W26).
+        """Mark what the broker acknowledged; only now a unit's stored logs give way to the synced ones (W26).
 
         Lines that arrived after `begun`, the moment before the first of these commands went out, stay: they may be the
         unit's answer already. The time of arrival is told by the expiration.
         """
         async with self._context.act() as act:
-            await act.connection.execute(outbox.delete().where(outbox.c.id.in_([command.id for command in commands])))
+            marked = outbox.c.id.in_([command.id for command in commands]), WAITS
+            await act.connection.execute(outbox.update().where(*marked).values(sent_datetime=act.now))
             synced = [c.unit_uuid for c in commands if c.command is BackendTopicCommand.LOG_SYNC]
             if synced:
                 before = begun + timedelta(seconds=self._context.settings.unit_log_expiration)
@@ -162,14 +190,23 @@ class Outbox:
 
     async def failed(self, commands: Sequence[Command], jitter: float) -> None:
         """Try again later: 1 s doubling to 60 s; `jitter` in 0..1 spreads replicas."""
+        tries: defaultdict[int, list[int]] = defaultdict(list)
+        for command in commands:
+            tries[command.attempts].append(command.id)
         async with self._context.act() as act:
-            for command in commands:
-                delay = min(_FIRST_DELAY * 2 ** min(command.attempts, 10), _LONGEST_DELAY) * (0.5 + jitter / 2)
-                await act.connection.execute(
-                    outbox.update()
-                    .where(outbox.c.id == command.id)
-                    .values(
-                        attempts=command.attempts + 1,
-                        next_attempt_datetime=act.now + timedelta(seconds=delay),
-                    )
-                )
+            for attempts, ids in tries.items():
+                delay = min(_FIRST_DELAY * 2 ** min(attempts, 10), _LONGEST_DELAY) * (0.5 + jitter / 2)
+                later = {"attempts": attempts + 1, "next_attempt_datetime": act.now + timedelta(seconds=delay)}
+                await act.connection.execute(outbox.update().where(outbox.c.id.in_(ids), WAITS).values(later))
+
+
+async def forget_sent(context: Context) -> int:
+    """Delete, a few thousand at a time, what was sent more than a day ago; return how many rows went."""
+    some = select(outbox.c.id).where(outbox.c.sent_datetime <= context.clock() - _KEPT).limit(_DELETE_ROWS)
+    total = 0
+    while True:
+        async with context.database.write() as connection:
+            deleted = (await connection.execute(outbox.delete().where(outbox.c.id.in_(some)))).rowcount
+        total += deleted
+        if deleted < _DELETE_ROWS:
+            return total
