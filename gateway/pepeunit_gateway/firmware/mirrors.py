@@ -22,6 +22,7 @@ from pepeunit_gateway.firmware.inventory import size_if_whole
 from pepeunit_gateway.firmware.locks import hold_file_lock, try_file_lock
 from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs
 from pepeunit_gateway.firmware.remotes import Credentials, Remote
+from pepeunit_gateway.firmware.upkeep import tidy_mirror
 from pepeunit_gateway.firmware.urls import RepositoryUrl, check_file, parse_url
 from pepeunit_gateway.firmware.web import Web
 from pepeunit_gateway.topics import parse_uuid
@@ -146,6 +147,17 @@ class MirrorCache:
         except TimeoutError as error:
             raise RepositoryRegistryError("A synchronisation is still running; try again later") from error
         self._published.pop(registry, None)
+
+    async def tidy(self, registry: UUID, *, now: float) -> int:
+        """Free what the mirror takes for nothing and return the bytes; `now` is in seconds since 1970.
+
+        Raises:
+            GitRepoError, TimeoutError: as `tidy_mirror`.
+        """
+        ceiling = Ceiling.of_mirror(self.max_size)
+        return await tidy_mirror(
+            self.mirror(registry), self._lock(registry), now=now, limit=self._limit, ceiling=ceiling
+        )
 
     def registries(self) -> set[UUID]:
         """Return the registries that have a mirror or something left of one."""
