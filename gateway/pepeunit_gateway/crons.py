@@ -1,12 +1,13 @@
 """Times of jobs, written as in cron: minute, hour, day of month, month, day of week; always UTC."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 __all__ = ["check_cron", "next_time"]
 
 _FIELDS = 5
+_SOME_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def check_cron(text: str) -> str:
@@ -17,6 +18,10 @@ def check_cron(text: str) -> str:
     """
     if len(text.split()) != _FIELDS or not croniter.is_valid(text):
         raise ValueError("must be a cron expression of five fields, like 30 3 * * *")
+    try:
+        next_time(text, _SOME_DAY)
+    except CroniterBadDateError:
+        raise ValueError("must be a cron expression that comes at some time; this day is in no month") from None
     return text
 
 

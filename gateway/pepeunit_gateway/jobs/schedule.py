@@ -5,7 +5,7 @@ and never several. UTC has no summer time, and a leap second is no time of a sch
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pepeunit_gateway.crons import next_time
 
@@ -56,7 +56,7 @@ def next_start(schedule: Schedule, now: datetime, last: datetime | None, random:
         if last is None:
             return now
         return last + timedelta(seconds=schedule.seconds * (1 - _JITTER + 2 * _JITTER * random))
-    return next_time(schedule.expression, last or now) + timedelta(seconds=schedule.spread * random)
+    return next_time(schedule.expression, (last or now).astimezone(UTC)) + timedelta(seconds=schedule.spread * random)
 
 
 def when_asked(now: datetime, last: datetime | None, pause: float) -> datetime:

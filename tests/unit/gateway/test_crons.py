@@ -17,3 +17,9 @@ def test_the_next_time_is_later_and_in_utc():
 def test_what_is_no_expression_of_five_fields_is_refused(text):
     with pytest.raises(ValueError, match="five fields"):
         check_cron(text)
+
+
+def test_a_time_that_never_comes_is_refused():
+    with pytest.raises(ValueError, match="at some time"):
+        check_cron("0 0 31 2 *")
+    assert check_cron("0 0 29 2 *")
