@@ -191,7 +191,7 @@ async def _finish(place: Place, *, with_git: bool) -> State:
     async with open_registry(place.settings("used")) as registry:
         await remove_queued(registry.context)
         if with_git:
-            poll = RepositoryPoll(registry, 3600, registry.context.clock)
+            poll = RepositoryPoll(registry, 3600)
             await poll.run()
             await poll.settle()
         tables = await snapshot(registry.context.database, without=_VOLATILE)

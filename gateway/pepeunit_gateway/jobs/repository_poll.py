@@ -1,207 +1,280 @@
-"""Notice pushes by polling. Source: protocol/jobs_and_integrations.md 9.2, W19-W21, W50 and W51."""
+"""Notice pushes by polling and by webhooks. Source: protocol/jobs_and_integrations.md 9.2, W19-W21, W50 and W51."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
+from random import Random, SystemRandom
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 
-from pepeunit_gateway.bus.subscription import Subscription
+from pepeunit_gateway.bus.subscription import News, Subscription
 from pepeunit_gateway.errors import NotFoundError, RepositoryRegistryError
+from pepeunit_gateway.jobs.commanding import Commanding
 from pepeunit_gateway.jobs.duty import Duty
+from pepeunit_gateway.jobs.fetch_times import FetchTimes
+from pepeunit_gateway.jobs.push_requests import PushRequests
+from pepeunit_gateway.jobs.server_lanes import ServerLanes
+from pepeunit_gateway.registry.entities import RepositoryStatus
 from pepeunit_gateway.registry.job_runs import Report
 from pepeunit_gateway.registry.registry import Registry
 from pepeunit_gateway.registry.releases import Reading
 from pepeunit_gateway.registry.syncing import sync_repository
-from pepeunit_gateway.registry.updates import Commanded, Updates
-from pepeunit_gateway.storage.fences import LeaseLostError
+from pepeunit_gateway.registry.updates import Commanded
 from pepeunit_gateway.storage.tables import repository_registry
 
 __all__ = ["RepositoryPoll"]
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE_PER_SERVER = 2
-_LONGEST_PAUSE = 3600.0
+_PERIOD = 0.9
+"""Of the interval: what is left is for the look at the clock and for the fetch itself."""
+
+_STEPS = 20
+_LONGEST_STEP = 2.0
 
 
-def _slots() -> asyncio.Semaphore:
-    return asyncio.Semaphore(_AT_ONCE_PER_SERVER)
+class _Registered(NamedTuple):
+    """What the poll knows of a registry; `healthy`: its last fetch, of whichever gateway, went well."""
+
+    server: str
+    healthy: bool
+
+
+@dataclass(eq=False, slots=True)
+class _Fetch:
+    """One fetch, from when it is decided to its end.
+
+    `told`: another gateway said that there is news, and knows of it. `asked`: somebody waits for it, a git server that
+    told of a push for example. `started`: its turn has come; a push that is told later may be missed by it.
+    """
+
+    uuid: UUID
+    server: str
+    told: bool = False
+    asked: bool = False
+    started: bool = False
+    task: asyncio.Task[None] = field(init=False)
+
+    @property
+    def urgent(self) -> bool:
+        return self.told or self.asked
 
 
 class RepositoryPoll:
     """Fetches every repository and lets auto-updating units follow.
 
-    Each registry has a task of its own, and at most two of one git server work at a time, so a server that is slow or
-    silent delays only its own. A registry that failed is left alone for twice as long each time, up to an hour; whoever
-    asks for a synchronisation over REST gets it at once.
+    Each registry has its place in the interval and a task of its own while it is fetched, and at most two of one git
+    server work at a time, so a server that is slow or silent delays only its own. A registry that failed is left alone
+    for twice as long each time, up to ten minutes, until a fetch succeeds or a push is told.
+
+    A push that is told is fetched at once, and further ones within PU_MIN_INTERVAL_SYNC_REPOSITORY once after it: every
+    push is followed by a fetch that began later.
 
     Of several gateways on one database each has mirrors of its own and fetches into them; the one on duty commands the
     units. A gateway that came on duty commands to nothing that it has not fetched since: the one before may have known
     a newer commit. Without `duty` there is no other gateway.
+
+    Args:
+        registry: the entities.
+        interval: PU_REPO_POLL_INTERVAL in seconds, within which a push is noticed that nobody tells of.
+        duty: whether this gateway is the one that commands.
+        random: chooses where in the interval this gateway begins.
     """
 
     def __init__(
-        self, registry: Registry, interval: float, clock: Callable[[], datetime], *, duty: Duty | None = None
+        self, registry: Registry, interval: float, *, duty: Duty | None = None, random: Random | None = None
     ) -> None:
         self._registry = registry
         self._interval = interval
-        self._clock = clock
-        self._duty = duty
-        self._on_duty_since: int | None = None
-        self._old: set[UUID] = set()  # registries not fetched since this gateway came on duty
-        self._owed: set[UUID] = set()  # of these, those whose units are to be commanded once more
-        self._again: set[UUID] = set()  # to be fetched once more: others told of news while it was being fetched
-        self._servers: dict[str, asyncio.Semaphore] = {}
-        self._failures: dict[UUID, tuple[int, datetime]] = {}
-        self._fetching: dict[UUID, asyncio.Task[None]] = {}
+        self._commanding = Commanding(registry.updates, duty)
+        self._again: dict[UUID, bool] = {}  # to be fetched once more; True: because another gateway told of news
+        self._lanes = ServerLanes()
+        self._times = FetchTimes(interval * _PERIOD, (random or SystemRandom()).random())
+        self._pushes = PushRequests(registry.context.settings.min_interval_sync_repository, self._fetch_asked)
+        self._fetching: dict[UUID, _Fetch] = {}
         self._tally: Counter[str] = Counter()
 
-    async def report(self) -> Report:
-        """Do `run` and tell what came of it: of the fetches that end within half the interval, and of late ones before.
+    async def report(self, *, everything: bool = False) -> Report:
+        """Do `look` and tell what came of it: of the fetches that end within half the interval, and of all before.
 
-        So a server that is slow delays nobody's next turn.
+        So a server that is slow delays nobody's next turn. With `everything` all is fetched now, as by `run`.
         """
-        await self.run()
+        await (self.run() if everything else self.look())
         if self._fetching:
-            await asyncio.wait(self._fetching.values(), timeout=self._interval / 2)
+            await asyncio.wait([fetch.task for fetch in self._fetching.values()], timeout=self._interval / 2)
         tally, self._tally = self._tally, Counter()
         done = {name: tally[name] for name in ("changed", "failed", "commanded", "removed")}
         return Report(done, {"fetched": tally["fetched"], "under_way": len(self._fetching)})
 
     async def run(self) -> None:
-        """Look at every auto-updating Repo, then begin to fetch; what a fetch brings goes out at once.
+        """Do `look`, and begin to fetch everything that did not fail last time."""
+        self._times.all_at_once()
+        await self.look()
 
-        The first step does not depend on what was fetched before: what a crash left undone is found by comparing.
+    async def look(self) -> None:
+        """Begin to fetch what is due, look at every auto-updating Repo, and remove mirrors that nobody needs.
+
+        What a fetch brings goes out at once. The look does not depend on what was fetched before: what a crash left
+        undone is found by comparing.
         """
-        mirrors = self._registry.context.mirrors
-        present = mirrors.registries()  # before the rows are read: a registration writes its row first
-        servers = await self._servers_of(None)
-        self._tally["commanded"] += (await self._update(servers.keys())).units
-        for orphan in present - servers.keys():
+        present = self._registry.context.mirrors.registries()  # before the rows: a registration writes its row first
+        found = await self._registered(None)
+        if self._commanding.came_on_duty(found.keys()):
+            self._times.all_at_once()
+        self._begin_due(found)
+        self._tally["commanded"] += (await self._commanding.look(found.keys())).units
+        for orphan in present - found.keys():
             await self._remove(orphan)
-        now = self._clock()
-        self._failures = {uuid: failure for uuid, failure in self._failures.items() if uuid in servers}
-        self._servers = {name: self._servers.get(name) or _slots() for name in servers.values()}
-        for uuid in servers.keys() - self._fetching.keys():
-            if uuid not in self._failures or self._failures[uuid][1] <= now:
-                self._begin(uuid, servers[uuid])
+
+    async def keep_time(self) -> None:
+        """Begin every fetch when it is due, until cancelled."""
+        step = min(self._interval / _STEPS, _LONGEST_STEP)
+        while True:
+            await asyncio.sleep(step)
+            self._begin_due(await self._registered(None))
 
     async def resend(self) -> Commanded:
         """Command anew what does not run its target: clients in the field miss commands while they are offline.
 
         What was not fetched since this gateway came on duty is fetched now, and its units are commanded after that.
         """
-        servers = await self._servers_of(None)
-        commanded = await self._update(servers.keys(), again=True)
-        self._owed = set(self._old)
-        for uuid in self._owed - self._fetching.keys() - self._failures.keys():
-            self._begin(uuid, servers[uuid])
+        found = await self._registered(None)
+        if self._commanding.came_on_duty(found.keys()):
+            self._times.all_at_once()
+        commanded = await self._commanding.look(found.keys(), again=True)
+        for uuid in self._commanding.owe() - self._fetching.keys():
+            if not self._times.is_suspect(uuid):
+                self._begin(_Fetch(uuid, found[uuid].server))
         return commanded
+
+    async def follow_pushes(self, pushes: Subscription) -> None:
+        """Fetch soon what pushes are told of, whatever failed before, until cancelled."""
+        async for news in pushes:
+            with _kept(pushes, news):
+                found = await self._registered(news.uuids)
+            now = asyncio.get_running_loop().time()
+            for uuid, one in found.items():
+                self._times.reset(uuid, now)
+                self._pushes.ask(uuid, one.server)
 
     async def listen(self, news: Subscription) -> None:
         """Fetch at once what other gateways found something new in, until cancelled."""
-        async for found in news:
-            for uuid, server in (await self._servers_of(found.uuids)).items():
-                if uuid in self._fetching:
-                    self._again.add(uuid)
+        async for some in news:
+            with _kept(news, some):
+                found = await self._registered(some.uuids)
+            for uuid, one in found.items():
+                under_way = self._fetching.get(uuid)
+                if under_way is None:
+                    self._begin(_Fetch(uuid, one.server, told=True))
+                elif under_way.started:
+                    self._again.setdefault(uuid, True)
                 else:
-                    self._begin(uuid, server, told=True)
+                    self._replace(under_way, told=True, asked=under_way.asked)
+
+    async def follow_own(self, news: Subscription) -> None:
+        """Command at once where a fetch that somebody asked this gateway for found something new, until cancelled."""
+        async for some in news:
+            for uuid in some.uuids:
+                await self._commanding.follow(uuid)
 
     async def settle(self) -> None:
         """Wait until no fetch is under way."""
         while self._fetching:
-            await asyncio.wait(self._fetching.values())
+            await asyncio.wait([fetch.task for fetch in self._fetching.values()])
 
     async def stop(self) -> None:
         """Cancel what is under way; git processes end with their fetch."""
+        self._pushes.stop()
         self._again.clear()
-        for task in tuple(self._fetching.values()):
-            task.cancel()
+        for fetch in self._fetching.values():
+            fetch.task.cancel()
         await self.settle()
 
-    async def _servers_of(self, which: Collection[UUID] | None) -> dict[UUID, str]:
-        """Return the git servers of these registries, or of all."""
-        query = select(repository_registry.c.uuid, repository_registry.c.repository_url)
+    async def _registered(self, which: Collection[UUID] | None) -> dict[UUID, _Registered]:
+        """Return what is known of these registries, or of all."""
+        table = repository_registry
+        query = select(table.c.uuid, table.c.repository_url, table.c.sync_status)
         if which is not None:
-            query = query.where(repository_registry.c.uuid.in_(list(which)))
-        async with self._registry.context.database.read() as connection:
-            return {row.uuid: urlsplit(row.repository_url).netloc for row in await connection.execute(query)}
+            query = query.where(table.c.uuid.in_(list(which)))
+        async with self._registry.context.database.look() as connection:
+            rows = (await connection.execute(query)).all()
+        good = RepositoryStatus.UPDATED.value
+        return {uuid: _Registered(urlsplit(url).netloc, status == good) for uuid, url, status in rows}
 
-    async def _update(self, registries: Collection[UUID], *, again: bool = False) -> Commanded:
-        """Look at the Repos of what was fetched since this gateway came on duty; nothing while it is not."""
-        lease = self._duty.lease if self._duty else None
-        if self._duty is not None and (lease is None or lease.fence != self._on_duty_since):
-            self._on_duty_since = lease.fence if lease else None
-            self._old = set(registries)
-            return Commanded()
-        self._old &= set(registries)
-        if not self._old:
-            return await self._command(partial(Updates.update_all, again=again))
-        commanded = Commanded()
-        for uuid in set(registries) - self._old:
-            commanded += await self._command(partial(Updates.update_registry, registry=uuid, again=again))
-        return commanded
+    def _begin_due(self, found: dict[UUID, _Registered]) -> None:
+        healthy = [uuid for uuid, one in found.items() if one.healthy]
+        self._pushes.keep(found.keys())
+        for uuid in self._times.due(found.keys(), healthy, asyncio.get_running_loop().time()):
+            if uuid not in self._fetching:
+                self._begin(_Fetch(uuid, found[uuid].server))
 
-    async def _command(self, act: Callable[[Updates], Awaitable[Commanded]]) -> Commanded:
-        """Command units if this gateway is the one to do so."""
-        if self._duty is None:
-            return await act(self._registry.updates)
-        context = self._duty.context
-        if context is None:
-            return Commanded()
+    def _fetch_asked(self, uuid: UUID, server: str) -> None:
+        under_way = self._fetching.get(uuid)
+        if under_way is None:
+            self._begin(_Fetch(uuid, server, asked=True))
+        elif under_way.started:
+            self._again[uuid] = False
+        elif not under_way.asked:
+            self._replace(under_way, told=under_way.told, asked=True)
+
+    def _replace(self, waiting: _Fetch, *, told: bool, asked: bool) -> None:
+        """Let a fetch that waits for its turn go before those that nobody waits for."""
+        waiting.task.cancel()
+        self._begin(_Fetch(waiting.uuid, waiting.server, told=told, asked=asked))
+
+    def _begin(self, fetch: _Fetch) -> None:
+        self._fetching[fetch.uuid] = fetch
+        fetch.task = asyncio.create_task(self._follow(fetch), name=f"fetch-{fetch.uuid}")
+        fetch.task.add_done_callback(partial(self._ended, fetch))
+
+    def _ended(self, fetch: _Fetch, _: asyncio.Task[None]) -> None:
+        if self._fetching.get(fetch.uuid) is not fetch:  # another took its place
+            return
+        del self._fetching[fetch.uuid]
+        told = self._again.pop(fetch.uuid, None)
+        if told is not None:
+            self._begin(_Fetch(fetch.uuid, fetch.server, told=told, asked=not told))
+
+    async def _follow(self, fetch: _Fetch) -> None:
+        uuid, suspect = fetch.uuid, self._times.is_suspect(fetch.uuid)
         try:
-            return await act(Updates(context))
-        except LeaseLostError:
-            self._duty.refused()
-            return Commanded()
-
-    def _begin(self, uuid: UUID, server: str, *, told: bool = False) -> None:
-        slots = self._servers.setdefault(server, _slots())
-        turn = self._follow(uuid, server, slots, told=told)
-        self._fetching[uuid] = asyncio.create_task(turn, name=f"fetch-{uuid}")
-
-    async def _follow(self, uuid: UUID, server: str, slots: asyncio.Semaphore, *, told: bool) -> None:
-        try:
-            async with slots:
-                reading = Reading.DUE if self._duty is None or self._duty.lease else Reading.NEVER
-                context = self._registry.context
-                succeeded, changed = await sync_repository(context, uuid, told=told, releases=reading)
-            self._note(uuid, succeeded=succeeded)
-            self._tally["fetched"] += succeeded
-            if changed:
-                self._tally["changed"] += 1
-                log.info("repository.changed", repository=str(uuid))
-            if changed or (succeeded and uuid in self._old):
-                self._old.discard(uuid)
-                again = uuid in self._owed
-                self._owed.discard(uuid)
-                commanded = await self._command(partial(Updates.update_registry, registry=uuid, again=again))
-                self._tally["commanded"] += commanded.units
+            async with self._lanes.turn(fetch.server, urgent=fetch.urgent, suspect=suspect):
+                fetch.started = True
+                self._pushes.begun(uuid)
+                succeeded, changed = await self._sync(fetch)
+            self._note(uuid, succeeded=succeeded, changed=changed)
+            # what another gateway told of may be a release, which changes nothing in this one's mirror
+            if changed or (succeeded and (fetch.told or self._commanding.awaits(uuid))):
+                self._tally["commanded"] += (await self._commanding.follow(uuid)).units
         except NotFoundError:  # deleted meanwhile
             return
         except Exception:  # the root of one registry's task: it harms no other (W21)
             log.exception("repository.poll.failed", repository=str(uuid))
-            self._note(uuid, succeeded=False)
-        finally:
-            del self._fetching[uuid]
-            if uuid in self._again:
-                self._again.discard(uuid)
-                self._begin(uuid, server, told=True)
+            self._note(uuid, succeeded=False, changed=False)
 
-    def _note(self, uuid: UUID, *, succeeded: bool) -> None:
+    async def _sync(self, fetch: _Fetch) -> tuple[bool, bool]:
+        """Fetch; the platform is asked for releases by one gateway, the one that was asked or else the one on duty."""
+        polled = Reading.DUE if self._commanding.on_duty and not fetch.told else Reading.NEVER
+        reading = Reading.ALWAYS if fetch.asked else polled
+        quiet = fetch.told and not fetch.asked
+        return await sync_repository(self._registry.context, fetch.uuid, told=quiet, releases=reading)
+
+    def _note(self, uuid: UUID, *, succeeded: bool, changed: bool) -> None:
+        self._tally["fetched" if succeeded else "failed"] += 1
         if succeeded:
-            self._failures.pop(uuid, None)
-            return
-        self._tally["failed"] += 1
-        count = self._failures.get(uuid, (0, self._clock()))[0] + 1
-        pause = min(self._interval * 2 ** min(count - 1, 16), _LONGEST_PAUSE)
-        self._failures[uuid] = (count, self._clock() + timedelta(seconds=pause * 0.9))
+            self._times.succeeded(uuid)
+        else:
+            self._times.failed(uuid, asyncio.get_running_loop().time())
+        if changed:
+            self._tally["changed"] += 1
+            log.info("repository.changed", repository=str(uuid))
 
     async def _remove(self, orphan: UUID) -> None:
         try:
@@ -209,3 +282,13 @@ class RepositoryPoll:
             self._tally["removed"] += 1
         except RepositoryRegistryError as error:
             log.warning("repository.mirror.stays", repository=str(orphan), reason=error.message)
+
+
+@contextmanager
+def _kept(source: Subscription, news: News) -> Iterator[None]:
+    """Give news back to where they were taken from if the block fails: whoever starts the reader again has them."""
+    try:
+        yield
+    except BaseException:
+        source.add(news.uuids)
+        raise

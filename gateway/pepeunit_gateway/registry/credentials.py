@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from pepeunit_gateway.access.cipher import Cipher
@@ -59,11 +60,19 @@ def with_status(
     }
 
 
-def candidates(slots: dict[UUID, CredentialSlot]) -> list[Credentials]:
+def candidates(slots: dict[UUID, CredentialSlot], now: datetime) -> list[Credentials]:
     """Return what a job tries in turn, at most four: what worked last time, then what failed, then what is new.
 
-    New credentials come last: nobody can push aside what an owner stored by storing something of their own.
+    New credentials come last: nobody can push aside what an owner stored by storing something of their own. Of several
+    that worked another comes first every day, so that one that was withdrawn is found out within as many days as there
+    are, and no longer opens the repository to whom it belonged.
     """
-    rank = {CredentialStatus.VALID: 0, CredentialStatus.ERROR: 1, CredentialStatus.NOT_VERIFIED: 2}
-    ordered = sorted(slots.values(), key=lambda slot: rank[slot.status])
-    return list(dict.fromkeys(slot.credentials for slot in ordered))[:_MOST_CANDIDATES]
+    by_status = {
+        status: list(dict.fromkeys(slot.credentials for slot in slots.values() if slot.status is status))
+        for status in (CredentialStatus.VALID, CredentialStatus.ERROR, CredentialStatus.NOT_VERIFIED)
+    }
+    valid = by_status[CredentialStatus.VALID]
+    turn = now.toordinal() % len(valid) if valid else 0
+    by_status[CredentialStatus.VALID] = valid[turn:] + valid[:turn]
+    ordered = [credentials for some in by_status.values() for credentials in some]
+    return list(dict.fromkeys(ordered))[:_MOST_CANDIDATES]

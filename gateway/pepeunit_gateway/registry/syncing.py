@@ -43,7 +43,7 @@ async def sync_repository(
     row = await _load(context, uuid)
     try:
         stored: list[Credentials | None] = [
-            *candidates(read_slots(context.cipher, row.cipher_credentials_private_repository))
+            *candidates(read_slots(context.cipher, row.cipher_credentials_private_repository), context.clock())
         ]
     except CipherError as error:
         await _record(context, row, None, error.message)
@@ -51,7 +51,7 @@ async def sync_repository(
     result, problem = None, ""
     for credentials in stored or [None]:
         result, problem = await _fetch(context, row, credentials)
-        await _mark(context, uuid, credentials, result, problem)
+        await _mark(context, row, credentials, result, problem)
         if result or _ACCESS not in problem:
             break
     if result is None:
@@ -67,23 +67,31 @@ async def sync_repository(
 
 
 async def try_credentials(context: Context, uuid: UUID, credentials: Credentials) -> None:
-    """Fetch with just these credentials and note at their slots whether they work.
+    """Fetch with just these credentials and note at their slots whether they work; what is new is announced.
 
     A failure says nothing about the repository while others' credentials work, so its status stays.
     """
     row = await _load(context, uuid)
     result, problem = await _fetch(context, row, credentials)
-    await _mark(context, uuid, credentials, result, problem)
+    await _mark(context, row, credentials, result, problem)
     if result:
         news = await follow_releases(context, row, credentials, Reading.ALWAYS, changed=result.changed)
         await _record(context, row, result, news.problem, news)
+        if result.changed or news.changed:
+            context.bus.publish(Change.REPOSITORY, [uuid])
     elif row.sync_status != RepositoryStatus.UPDATED.value:
         await _record(context, row, None, problem)
 
 
 async def _load(context: Context, uuid: UUID) -> Row[Any]:
     table = repository_registry
-    own = table.c.uuid, table.c.repository_url, table.c.sync_status, table.c.cipher_credentials_private_repository
+    own = (
+        table.c.uuid,
+        table.c.repository_url,
+        table.c.sync_status,
+        table.c.local_repository_size,
+        table.c.cipher_credentials_private_repository,
+    )
     query = select(*own, *RELEASE_COLUMNS).where(table.c.uuid == uuid)
     async with context.database.read() as connection:
         row = (await connection.execute(query)).one_or_none()
@@ -103,13 +111,19 @@ async def _fetch(context: Context, row: Row[Any], credentials: Credentials | Non
 
 
 async def _mark(
-    context: Context, uuid: UUID, tried: Credentials | None, result: SyncResult | None, problem: str
+    context: Context, row: Row[Any], tried: Credentials | None, result: SyncResult | None, problem: str
 ) -> None:
-    """Note at the slots that hold exactly `tried` whether it worked; a network failure proves nothing."""
+    """Note at the slots that hold exactly `tried` whether it worked; a network failure proves nothing.
+
+    What `row` says already is not written again. Who stores the same credentials meanwhile tries them too.
+    """
     if tried is None or not (result or _ACCESS in problem):
         return
-    table = repository_registry
+    table, uuid = repository_registry, row.uuid
     status = CredentialStatus.VALID if result else CredentialStatus.ERROR
+    seen = read_slots(context.cipher, row.cipher_credentials_private_repository)
+    if with_status(seen, tried, status) == seen:
+        return
     async with context.act() as act:
         query = select(table.c.cipher_credentials_private_repository).where(table.c.uuid == uuid)
         slots = read_slots(context.cipher, (await act.connection.execute(query)).scalar_one_or_none())
@@ -126,6 +140,8 @@ async def _record(
     problem: str | None,
     news: ReleaseNews = _NO_NEWS,
 ) -> None:
+    if result and problem == row.sync_error and news == ReleaseNews(problem) and await _stamped(context, row, result):
+        return
     table = repository_registry
     status = RepositoryStatus.UPDATED if result else RepositoryStatus.ERROR
     values: dict[str, object] = {"sync_status": status.value, "sync_error": problem or None}
@@ -139,3 +155,20 @@ async def _record(
         await context.forget_repository(row.uuid)
     elif not result and row.sync_status != status.value:
         log.warning("repository.sync.failed", repository=str(row.uuid), reason=problem)
+
+
+async def _stamped(context: Context, row: Row[Any], result: SyncResult) -> bool:
+    """Note only the time, where all else is as the row says; many registries are looked at and hardly one has news.
+
+    That is no act: nobody waits for it, and no list is counted anew because of it.
+    """
+    table = repository_registry
+    same = (
+        (table.c.uuid == row.uuid)
+        & (table.c.sync_status == RepositoryStatus.UPDATED.value)
+        & (table.c.local_repository_size == result.size)
+        & table.c.sync_error.is_not_distinct_from(row.sync_error)
+    )
+    stamp = table.update().where(same).values(sync_last_datetime=context.clock())
+    async with context.database.write() as connection:
+        return bool((await connection.execute(stamp)).rowcount)

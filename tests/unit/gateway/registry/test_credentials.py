@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from pepeunit_gateway.access.cipher import Cipher
@@ -18,6 +19,7 @@ from pepeunit_gateway.registry.entities import CredentialStatus
 
 CIPHER = Cipher(base64.b64encode(bytes(32)).decode(), max_length=10_000)
 ALICE, BOB = UUID(int=1), UUID(int=2)
+DAY = datetime(2024, 5, 1, tzinfo=UTC)
 FIRST, SECOND = Credentials("alice", "token-a"), Credentials("bob", "token-b")
 
 
@@ -42,21 +44,21 @@ def test_new_credentials_are_not_verified_and_leave_other_users_alone():
 def test_a_job_takes_what_worked_then_what_failed_then_what_is_new():
     """W20. New credentials push nobody's aside: a stranger's garbage is tried last."""
     slots = with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND)
-    assert candidates(slots) == [FIRST, SECOND]
+    assert candidates(slots, DAY) == [FIRST, SECOND]
     slots = with_status(slots, SECOND, CredentialStatus.VALID)
-    assert candidates(slots) == [SECOND, FIRST]
+    assert candidates(slots, DAY) == [SECOND, FIRST]
     slots = with_status(slots, SECOND, CredentialStatus.ERROR)
-    assert candidates(slots) == [SECOND, FIRST]
+    assert candidates(slots, DAY) == [SECOND, FIRST]
     slots = with_status(slots, FIRST, CredentialStatus.ERROR)
-    assert set(candidates(slots)) == {FIRST, SECOND}
-    assert candidates({}) == []
+    assert set(candidates(slots, DAY)) == {FIRST, SECOND}
+    assert candidates({}, DAY) == []
 
 
 def test_a_job_never_tries_more_than_four():
     slots = {}
     for number in range(9):
         slots = with_slot(slots, UUID(int=number), Credentials("user", f"token-{number}"))
-    assert len(candidates(slots)) == 4
+    assert len(candidates(slots, DAY)) == 4
 
 
 def test_only_the_slots_that_hold_what_was_tried_learn_from_it():
@@ -67,3 +69,14 @@ def test_only_the_slots_that_hold_what_was_tried_learn_from_it():
 
 def test_a_token_shows_in_no_repr():
     assert "token-a" not in repr(with_slot({}, ALICE, FIRST))
+
+
+def test_of_several_that_worked_each_comes_first_on_some_day():
+    """A second user's credentials that were withdrawn are found out, though the first user's still work."""
+    slots = with_status(with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND), FIRST, CredentialStatus.VALID)
+    assert {candidates(slots, DAY + timedelta(days=n))[0] for n in range(2)} == {FIRST}
+    slots = with_status(slots, SECOND, CredentialStatus.VALID)
+    first = [candidates(slots, DAY + timedelta(days=n))[0] for n in range(4)]
+    assert {*first[:2]} == {FIRST, SECOND}
+    assert first[:2] == first[2:]
+    assert candidates(slots, DAY) == candidates(slots, DAY + timedelta(hours=5))
