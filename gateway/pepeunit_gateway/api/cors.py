@@ -15,8 +15,11 @@ from pepeunit_gateway.hosts import ANY_ORIGIN
 __all__ = ["add_cors"]
 
 _METHODS = "GET, HEAD, POST, PATCH, DELETE"
-_ALLOWED = f"{TOKEN_HEADER}, content-type, idempotency-key"
-_EXPOSED = f"{REQUEST_ID_HEADER}, Repr-Digest, Retry-After, Content-Length, Content-Disposition"
+_ALLOWED = f"{TOKEN_HEADER}, content-type, idempotency-key, range, if-range, if-none-match"
+_EXPOSED = (
+    f"{REQUEST_ID_HEADER}, Repr-Digest, Retry-After, Content-Length, Content-Disposition, ETag, Content-Range, "
+    "Accept-Ranges"
+)
 _KEEP = "600"
 _VARY = f"{hdrs.ORIGIN}, {hdrs.ACCESS_CONTROL_REQUEST_METHOD}, {hdrs.ACCESS_CONTROL_REQUEST_HEADERS}"
 

@@ -7,7 +7,7 @@
     a busy database         503: others held it for as long as we wait, or it does not answer; one line in the log
     anything else           logged once with the request's id, 500 with that id
 
-429 and 503 carry Retry-After, 401 WWW-Authenticate.
+429 and 503 carry Retry-After, 401 WWW-Authenticate, 416 Content-Range.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,6 +30,7 @@ from pepeunit_gateway.storage.outages import is_away, is_busy
 
 __all__ = [
     "InvalidInputError",
+    "RangeError",
     "RequestError",
     "answer_failures",
     "busy_error",
@@ -50,6 +51,7 @@ _PREFIXES = {
     405: "Method Not Allowed",
     408: "Request Timeout",
     413: "Payload Too Large",
+    416: "Range Not Satisfiable",
     503: "Service Unavailable",
 }
 
@@ -65,6 +67,14 @@ class RequestError(ApiError):
     def detail(self) -> str:
         """As for every ApiError, the prefix following from the status."""
         return f"{self.status}: {self.code}: {_PREFIXES.get(self.status, 'Bad Request')}: {self.message}"
+
+
+class RangeError(RequestError):
+    """No byte of an answer of `size` bytes lies in the range that was asked for."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(416, f"the archive has {size} bytes; ask for a part of them, or without Range for all")
+        self.size = size
 
 
 class InvalidInputError(Exception):
@@ -107,6 +117,8 @@ def _api_error(error: ApiError) -> web.Response:
         headers["Retry-After"] = str(error.retry_after)
     elif error.status == web.HTTPServiceUnavailable.status_code:
         headers["Retry-After"] = str(_BUSY_RETRY)
+    if isinstance(error, RangeError):
+        headers["Content-Range"] = f"bytes */{error.size}"
     if error.status == web.HTTPUnauthorized.status_code:
         headers["WWW-Authenticate"] = 'X-Auth-Token realm="pepeunit"'
     return _answer(error.status, error.detail, headers)

@@ -11,18 +11,18 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from pepeunit_gateway.api.archive_document import archive_answers, archive_headers, archive_parameters
 from pepeunit_gateway.api.guide import about_api, about_token
 from pepeunit_gateway.api.keys import TOKEN_HEADER
 from pepeunit_gateway.api.links import Links
 from pepeunit_gateway.api.request_headers import RequestHeader
-from pepeunit_gateway.api.routing import Download, Endpoint, Media, Sample, Token
+from pepeunit_gateway.api.routing import Download, Endpoint, Sample, Token
 from pepeunit_gateway.api.statuses import DESCRIPTIONS, failures, shared_failures
 
 __all__ = ["build_document"]
 
 _REF = "#/components/schemas/{model}"
 _SCHEME = "token"
-_DIGESTED = {Media.ZIP, Media.TAR}
 _ERROR_SCHEMAS: dict[str, Any] = {
     "Error": {
         "type": "object",
@@ -91,6 +91,8 @@ def _parameters(endpoint: Endpoint, components: dict[str, Any]) -> list[dict[str
         if issubclass(needed, RequestHeader):
             header = {"name": needed.name, "in": "header", "required": True, "schema": dict(needed.schema)}
             found.append({**header, "description": needed.about})
+    if endpoint.route.media is not None and endpoint.route.media.is_archive:
+        found += archive_parameters()
     if endpoint.query is not None:
         query: dict[str, Any] = endpoint.query[1].model_json_schema(ref_template=_REF)
         _add(query.pop("$defs", {}), components)
@@ -136,17 +138,19 @@ def _form(name: str, sample: Sample | None) -> dict[str, Any]:
 def _responses(endpoint: Endpoint, links: Links, components: dict[str, Any]) -> dict[str, Any]:
     route = endpoint.route
     good: dict[str, Any] = {"description": DESCRIPTIONS[route.status]}
+    more: dict[str, Any] = {}
     if endpoint.answer is Download:
         media = route.media.value if route.media else "application/octet-stream"
         good["content"] = {media: {"schema": {}}}
-        if route.media in _DIGESTED:
-            good["headers"] = {"Repr-Digest": {"description": "sha-256=:…:", "schema": {"type": "string"}}}
+        if route.media and route.media.is_archive:
+            good["headers"] = archive_headers()
+            more = archive_answers(good["content"])
     elif endpoint.answer is not type(None):
         schema = _schema(endpoint.answer, "serialization", components)
         good["content"] = {"application/json": {"schema": schema}}
     if found := links.of(endpoint):
         good["links"] = found
-    return {str(route.status): good, **failures(endpoint)}
+    return {str(route.status): good, **more, **failures(endpoint)}
 
 
 def _operation(endpoint: Endpoint, links: Links, components: dict[str, Any]) -> dict[str, Any]:

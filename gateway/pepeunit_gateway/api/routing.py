@@ -77,6 +77,11 @@ class Media(Enum):
     TEXT = "text/plain"
     MARKDOWN = "text/markdown"
 
+    @property
+    def is_archive(self) -> bool:
+        """Archives carry a digest and an entity tag, and come in parts if asked for."""
+        return self in {Media.ZIP, Media.TAR}
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded(Generic[_A]):
@@ -116,7 +121,7 @@ class Stream(Protocol):
 
     size: int
 
-    def chunks(self) -> AsyncIterator[bytes]: ...
+    def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]: ...
 
     async def __aenter__(self) -> Self: ...
 
@@ -127,11 +132,16 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An answer that is no JSON: bytes in memory or a stream."""
+    """An answer that is no JSON: bytes in memory or a stream.
+
+    A stream with an `etag` (strong, in quotes) is sent in parts where they are asked for, and not at all to a client
+    that has it; `headers` are those of every such answer.
+    """
 
     content: bytes | Stream = field(repr=False)
     media: Media
     headers: Mapping[str, str] = field(default_factory=dict)
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

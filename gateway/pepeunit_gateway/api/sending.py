@@ -10,8 +10,9 @@ from collections.abc import Awaitable
 import structlog
 from aiohttp import hdrs, web
 
-from pepeunit_gateway.api.failures import RequestError
+from pepeunit_gateway.api.failures import RangeError, RequestError
 from pepeunit_gateway.api.observing import route_of
+from pepeunit_gateway.api.ranges import Span, UnsatisfiableError, find_span, is_known
 from pepeunit_gateway.api.routing import Download, Media, Stream
 
 __all__ = ["make_download", "send_download"]
@@ -19,6 +20,9 @@ __all__ = ["make_download", "send_download"]
 _STALL_TIMEOUT = 60.0
 _LOOK_INTERVAL = 0.25
 _TEXTS = {Media.TEXT, Media.MARKDOWN}
+_PART, _KNOWN = 206, 304
+_KEPT_BY_ITS_READER = "private, no-cache"
+"""A cache of the client alone may keep the answer, and asks each time whether it still is the right one."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,24 +57,63 @@ async def _give_up(job: "asyncio.Future[Download]") -> None:
             return
 
 
-async def _write(response: web.StreamResponse, stream: Stream) -> None:
-    async for piece in stream.chunks():
+async def _write(response: web.StreamResponse, stream: Stream, span: Span) -> None:
+    async for piece in stream.chunks(span.start, span.stop):
         async with asyncio.timeout(_STALL_TIMEOUT):
             await response.write(piece)
     async with asyncio.timeout(_STALL_TIMEOUT):
         await response.write_eof()
 
 
-async def _send_stream(request: web.Request, value: Download, stream: Stream, status: int) -> web.StreamResponse:
+def _header(request: web.Request, name: str) -> str | None:
+    """Return a header; several lines of it are one."""
+    found = request.headers.getall(name, None)
+    return None if found is None else ", ".join(found)
+
+
+def _part(request: web.Request, etag: str, size: int) -> Span | None:
+    """Return the part that is asked for, None for all.
+
+    Raises:
+        RangeError: there is no such part.
+    """
+    if request.method != hdrs.METH_GET:
+        return None
+    try:
+        return find_span(_header(request, hdrs.RANGE), _header(request, hdrs.IF_RANGE), etag=etag, size=size)
+    except UnsatisfiableError:
+        raise RangeError(size) from None
+
+
+def _begin(request: web.Request, value: Download, size: int, status: int) -> tuple[web.StreamResponse, Span]:
+    """Return the answer without its body, and what of the stream belongs into it."""
+    span = Span.whole(size)
     response = web.StreamResponse(status=status, headers=value.headers)
+    if value.etag is not None:
+        headers = response.headers
+        headers[hdrs.ETAG] = value.etag
+        headers[hdrs.ACCEPT_RANGES] = "bytes"
+        headers[hdrs.CACHE_CONTROL] = _KEPT_BY_ITS_READER
+        if is_known(_header(request, hdrs.IF_NONE_MATCH), value.etag):
+            response.set_status(_KNOWN)
+            return response, span
+        if (part := _part(request, value.etag, size)) is not None:
+            span = part
+            response.set_status(_PART)
+            headers[hdrs.CONTENT_RANGE] = span.content_range
     response.content_type = value.media.value
+    response.content_length = span.length
+    return response, span
+
+
+async def _send_stream(request: web.Request, value: Download, stream: Stream, status: int) -> web.StreamResponse:
     async with stream:
-        response.content_length = stream.size
+        response, span = _begin(request, value, stream.size, status)
         await response.prepare(request)
-        if request.method == hdrs.METH_HEAD:
+        if request.method == hdrs.METH_HEAD or response.status == _KNOWN:
             return response
         try:
-            await _write(response, stream)
+            await _write(response, stream, span)
         except (OSError, TimeoutError) as error:
             # the headers are out, so the only honest answer is a cut: the length and the digest tell the client
             log.info("api.download.cut", route=route_of(request), reason=type(error).__name__)

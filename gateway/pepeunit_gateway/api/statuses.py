@@ -6,6 +6,7 @@ They follow from an endpoint's signature:
     404         its path names an entity; not where it takes an Inflow, whose senders are told nothing
     400         it has a body, which may be cut; 408, 413 and 429 too
     422         it has a uuid in its path, a header, a query or a body
+    416         it answers with an archive, of which parts may be asked for
     500, 503    always
     and what its declaration adds (`errors=`), e.g. 409 for a name that is taken, 405 for a part that is off
 
@@ -20,7 +21,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticError
 
 from pepeunit_gateway.api.bodies import TOO_MANY_BODIES
-from pepeunit_gateway.api.failures import RequestError, busy_error, fault_detail, invalid_input
+from pepeunit_gateway.api.failures import RangeError, RequestError, busy_error, fault_detail, invalid_input
 from pepeunit_gateway.api.models import BodyModel, PageQuery, QueryModel
 from pepeunit_gateway.api.request_headers import RequestHeader
 from pepeunit_gateway.api.routing import DEFAULT_MAX_BODY, Endpoint, Token
@@ -30,15 +31,18 @@ __all__ = ["DESCRIPTIONS", "failures", "shared_failures"]
 
 _SCHEMA = "#/components/schemas/{name}"
 _FORBIDDEN, _NOT_FOUND, _TOO_LARGE, _INVALID = 403, 404, 413, 422
+_NO_SUCH_PART = 416
 _RETRIED = {429, 503}
 _SOME_UUID = UUID("7c9e6679-7425-40de-944b-e07fc1f90ae7")
 _SOME_REQUEST = "0f8fad5bd9cb469fa16570867728950e"
 
 DESCRIPTIONS: Mapping[int, str] = {
     200: "Done",
+    206: "The part that Range asks for",
     201: "Created",
     202: "Taken; it is done soon",
     204: "Done, no content",
+    304: "The client has it already, as If-None-Match says",
     400: "The body ended early",
     401: "No token where one is needed, or a token that is not valid",
     403: "This agent may not do that",
@@ -47,6 +51,7 @@ DESCRIPTIONS: Mapping[int, str] = {
     408: "The body did not arrive in time",
     409: "It collides with what exists",
     413: "The body is too large",
+    416: "Nothing lies in that Range; Content-Range says how large the archive is",
     422: "The input is not valid",
     429: "Too many at once; wait as Retry-After says",
     500: "A fault of the gateway; its log has more under the request's id",
@@ -64,6 +69,8 @@ def _statuses(endpoint: Endpoint) -> list[int]:
         statuses |= {400, 408, _TOO_LARGE, 429}
     if any(_wrong_input(endpoint)):
         statuses.add(_INVALID)
+    if endpoint.route.media is not None and endpoint.route.media.is_archive:
+        statuses.add(_NO_SUCH_PART)
     return sorted(statuses)
 
 
@@ -78,6 +85,7 @@ def _shared_details() -> dict[int, str]:
         NoAccessError("only the creator may do this"),
         RequestError(408, "the body did not arrive in time; send it again"),
         _too_large(DEFAULT_MAX_BODY),
+        RangeError(61_440),
         TOO_MANY_BODIES,
         busy_error(),
     ]
@@ -107,6 +115,8 @@ def _answer(status: int, details: Sequence[object]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": DESCRIPTIONS[status], "content": {"application/json": content}}
     if status in _RETRIED:
         answer["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
+    if status == _NO_SUCH_PART:
+        answer["headers"] = {"Content-Range": {"description": "bytes */<size>", "schema": {"type": "string"}}}
     return answer
 
 

@@ -1,7 +1,7 @@
 """Routes for what belongs to one unit alone: env, schema, archives, storage, commands, logs.
 
-The creator and the unit itself may call them ("C/U" of protocol/rest.md 2.6). Firmware answers carry Content-Length and
-Repr-Digest (decisions.md 13); HEAD tells both without the bytes.
+The creator and the unit itself may call them ("C/U" of protocol/rest.md 2.6). Firmware answers carry Content-Length,
+Repr-Digest (decisions.md 13) and a strong ETag; HEAD tells all without the bytes, Range gives a part of them.
 """
 
 from typing import Any, ClassVar, Literal
@@ -136,7 +136,7 @@ async def _archive(
     fmt = ArchiveFormat(kind, query.wbits, query.level) if query else ArchiveFormat(kind)
     archive = await registry.unit_files.archive(agent, uuid, fmt)
     media = Media.ZIP if kind == "zip" else Media.TAR
-    return Download(archive, media, {"Repr-Digest": archive.repr_digest})
+    return Download(archive, media, {"Repr-Digest": archive.repr_digest}, archive.etag)
 
 
 @routes.get("/firmware/zip/{uuid}", token=Token.REQUIRED, secret=True, media=Media.ZIP, errors=_ARCHIVE_ERRORS)

@@ -75,12 +75,12 @@ class Piecewise:
         self.fail = fail
         self.open = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield b"ab"
-        if self.fail:
-            raise OSError("the disk is gone")
-        yield b"cd"
-        yield b"ef"
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        content = b"abcdef"[start:stop]
+        for position in range(0, len(content), 2):
+            if self.fail and position:
+                raise OSError("the disk is gone")
+            yield content[position : position + 2]
 
     async def __aenter__(self) -> Self:
         self.open = True
@@ -176,6 +176,14 @@ async def get_stream(kind: str) -> Download:
     stream = Piecewise(fail=kind == "broken")
     streams.append(stream)
     return Download(stream, Media.TAR, {"Repr-Digest": "sha-256=:abc:"})
+
+
+@things.get("/archive", token=Token.NONE, media=Media.ZIP)
+async def get_archive() -> Download:
+    """Pieces of a tagged whole."""
+    stream = Piecewise()
+    streams.append(stream)
+    return Download(stream, Media.ZIP, {"Repr-Digest": "sha-256=:abc:"}, '"tag"')
 
 
 @dataclass

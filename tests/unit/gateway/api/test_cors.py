@@ -30,7 +30,7 @@ async def test_an_allowed_page_may_read_answers_and_the_headers_it_needs():
     assert (status, vary) == (200, "Origin")
     assert found["Access-Control-Allow-Origin"] == PAGE
     exposed = found["Access-Control-Expose-Headers"].split(", ")
-    assert {"X-Request-ID", "Repr-Digest", "Retry-After", "Content-Length"} <= set(exposed)
+    assert {"X-Request-ID", "Repr-Digest", "Retry-After", "Content-Length", "ETag", "Content-Range"} <= set(exposed)
     assert "Access-Control-Allow-Credentials" not in found
 
 
@@ -67,7 +67,9 @@ async def test_a_preflight_is_answered_for_every_route(path):
     assert status == 204
     assert found["Access-Control-Allow-Origin"] == PAGE
     assert found["Access-Control-Allow-Methods"] == "GET, HEAD, POST, PATCH, DELETE"
-    assert found["Access-Control-Allow-Headers"] == "x-auth-token, content-type, idempotency-key"
+    assert found["Access-Control-Allow-Headers"] == (
+        "x-auth-token, content-type, idempotency-key, range, if-range, if-none-match"
+    )
     assert found["Access-Control-Max-Age"] == "600"
     assert vary == "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 

@@ -21,7 +21,7 @@ def test_the_document_is_well_formed(document):
 def test_every_route_is_documented_under_its_main_path(document):
     assert set(document["paths"]) == {
         "/things", "/things/{uuid}", "/things/log_list/", "/things/upload", "/things/text/", "/things/stream/{kind}",
-        "/things/slow/stream", "/things/client/address",
+        "/things/slow/stream", "/things/client/address", "/things/archive",
     }  # fmt: skip
     assert set(document["paths"]["/things/{uuid}"]) == {"get", "patch", "delete"}
 
@@ -49,12 +49,20 @@ def test_what_may_be_tried_again_says_when(document):
     }
 
 
-def test_archives_have_a_digest_and_texts_have_none(document):
-    def headers(path):
-        return set(_answers(document, "get", path)["200"].get("headers", ()))
+def test_archives_have_a_digest_a_tag_and_parts_and_texts_have_none(document):
+    def headers(path, status="200"):
+        return set(_answers(document, "get", path)[status].get("headers", ()))
 
-    assert headers("/things/stream/{kind}") == {"Repr-Digest"}
+    always = {"Repr-Digest", "ETag", "Accept-Ranges", "Cache-Control"}
+    assert headers("/things/archive") == headers("/things/archive", "304") == always
+    assert headers("/things/archive", "206") == {*always, "Content-Range"}
+    assert headers("/things/archive", "416") == {"Content-Range"}
     assert headers("/things/text/") == set()
+    assert not {"206", "304", "416"} & set(_answers(document, "get", "/things/text/"))
+    asked = document["paths"]["/things/archive"]["get"]["parameters"]
+    assert {(p["name"], p["in"], p["required"]) for p in asked} == {
+        ("Range", "header", False), ("If-Range", "header", False), ("If-None-Match", "header", False),
+    }  # fmt: skip
 
 
 def test_an_entity_that_is_missing_is_called_by_its_name(document):
