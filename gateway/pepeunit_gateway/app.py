@@ -11,8 +11,8 @@ from typing import Self
 import structlog
 from sqlalchemy import text
 
-from pepeunit_gateway.api.prometheus import Instruments
 from pepeunit_gateway.api.listener import bind_api, close_sockets, serve
+from pepeunit_gateway.api.prometheus import Instruments
 from pepeunit_gateway.api.server import create_app
 from pepeunit_gateway.broker.managed import ManagedBroker
 from pepeunit_gateway.bus.changes import Change
@@ -25,8 +25,8 @@ from pepeunit_gateway.errors import MqttError
 from pepeunit_gateway.instruments import make_instruments
 from pepeunit_gateway.jobs.access_follower import follow_access, follow_removals, renew_grants
 from pepeunit_gateway.jobs.duty import Duty
-from pepeunit_gateway.jobs.figures import JobFigures
 from pepeunit_gateway.jobs.field_pipes import tell_field_pipes
+from pepeunit_gateway.jobs.figures import JobFigures
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.periodic import keep_running, run_periodically
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
@@ -189,7 +189,7 @@ class Gateway:
         self._stack.push_async_callback(duty.stop)
         await duty.keep()
         poll_interval = self.settings.repo_poll_interval
-        poll = RepositoryPoll(self.registry, poll_interval, context.clock, duty=None if alone else duty)
+        poll = RepositoryPoll(self.registry, poll_interval, duty=None if alone else duty)
         self._stack.push_async_callback(poll.stop)
         self._stack.push_async_callback(self._stop_tasks)
         sender = OutboxSender(
@@ -206,7 +206,10 @@ class Gateway:
         self._spawn("pipes", partial(_follow_nodes, ingest, feeds.nodes))
         self._spawn("outbox", sender.run)
         self._spawn("moves", self.registry.moves.run)
+        self._spawn("fetches", poll.keep_time)
+        self._spawn("pushes", partial(poll.follow_pushes, self.registry.webhooks.pushes))
         self._spawn("news", partial(poll.listen, feeds.repositories))
+        self._spawn("own-news", partial(poll.follow_own, feeds.own_repositories))
         if feeds.own_nodes is not None:
             self._spawn("field-pipes", partial(tell_field_pipes, context, feeds.own_nodes))
         runners = make_runners(context, poll, duty, figures)
@@ -288,5 +291,6 @@ class _Feeds:
         self.nodes = bus.subscribe(Change.NODE)
         self.queued = bus.subscribe(Change.OUTBOX)
         self.repositories = bus.subscribe(Change.REPOSITORY, source=Source.OTHERS)
+        self.own_repositories = bus.subscribe(Change.REPOSITORY, source=Source.OWN)
         self.jobs = bus.subscribe(Change.JOB)
         self.own_nodes = bus.subscribe(Change.NODE, source=Source.OWN) if bus.shared else None
