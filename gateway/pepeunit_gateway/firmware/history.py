@@ -24,12 +24,17 @@ _PARALLEL = 4
 _MAX_FILE = 1024 * 1024
 _MAX_KEPT = 64 * 1024
 _MAX_LISTING = 64 * 1024 * 1024
+_MAX_SUMMARY = 4_096
+_MAX_TIME = 2**33 - 1  # what a tar can say
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit of a branch; `summary` is its whole subject (W34), `tag` the lexicographically smallest on it."""
+    """One commit of a branch; `summary` is its whole subject (W34) up to 4,096 characters.
+
+    `tag` is the lexicographically smallest on it.
+    """
 
     commit: str
     summary: str
@@ -142,16 +147,19 @@ class History:
         return data
 
     async def commit_time(self, mirror: Path, commit: str) -> int:
-        """Return the committer's time in seconds since 1970; never negative.
+        """Return the committer's time in seconds since 1970, 0 to 2**33 - 1.
 
         Raises:
             GitRepoError: no such commit.
         """
         check_commit(commit)
-        output = await self.git(mirror, "show", "--no-patch", "--format=%ct", "--end-of-options", commit, "--")
-        if output.code:
+        output = await self.git(
+            mirror, "rev-list", "--no-walk", "--no-commit-header", "--format=%H %ct", "--end-of-options", commit, "--"
+        )
+        found, _, when = output.stdout.strip().partition(b" ")  # of a tag, git tells the commit
+        if output.code or found != commit.encode():
             raise _no_commit(commit)
-        return max(0, int(output.stdout.strip() or b"0"))
+        return min(int(when), _MAX_TIME) if when.isdigit() else 0  # a commit may have any date or none
 
     async def _list(self, mirror: Path, refs: Refs, *options: str, commits: Sequence[str]) -> list[Commit]:
         output = await self.git(
@@ -166,7 +174,7 @@ class History:
             "--",
         )
         rows = [line.partition(" ") for line in _lines(output)]
-        return [Commit(commit, summary, refs.tag_of.get(commit)) for commit, _, summary in rows]
+        return [Commit(commit, summary[:_MAX_SUMMARY], refs.tag_of.get(commit)) for commit, _, summary in rows]
 
 
 def check_commit(commit: str) -> None:
