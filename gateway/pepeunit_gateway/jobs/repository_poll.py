@@ -260,8 +260,11 @@ class RepositoryPoll:
             self._note(uuid, succeeded=False, changed=False)
 
     async def _sync(self, fetch: _Fetch) -> tuple[bool, bool]:
-        """Fetch; the platform is asked for releases by one gateway, the one that was asked or else the one on duty."""
-        polled = Reading.DUE if self._commanding.on_duty and not fetch.told else Reading.NEVER
+        """Fetch; the platform is asked for releases by the gateway that was asked, else by the one on duty alone.
+
+        That one reads after news of another too, which may have come by its poll.
+        """
+        polled = Reading.DUE if self._commanding.on_duty else Reading.NEVER
         reading = Reading.ALWAYS if fetch.asked else polled
         quiet = fetch.told and not fetch.asked
         return await sync_repository(self._registry.context, fetch.uuid, told=quiet, releases=reading)
