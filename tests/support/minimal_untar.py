@@ -1,4 +1,4 @@
-"""What devices in the field do with an archive: as little as possible. Runs on MicroPython: FILE KIND WBITS."""
+"""What devices in the field do with an archive, as little as possible, on both interpreters: FILE KIND WBITS."""
 
 # MicroPython has neither pathlib nor contextlib:
 # ruff: noqa: PTH102, PTH123, SIM105, SIM115
@@ -6,14 +6,7 @@
 import os
 import sys
 
-
-def open_stream(path, kind, wbits):
-    file = open(path, "rb")
-    if kind == "tar":
-        return file
-    import deflate
-
-    return deflate.DeflateIO(file, deflate.ZLIB, wbits)
+from small_window import inflated
 
 
 def read_exactly(stream, buffer, size):
@@ -58,4 +51,5 @@ def untar(stream):
                 size -= 512
 
 
-untar(open_stream(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+file = open(sys.argv[1], "rb")
+untar(file if sys.argv[2] == "tar" else inflated(file, int(sys.argv[3])))
