@@ -162,7 +162,7 @@ class Gateway:
             context.telemetry,
             ingest_config(settings, previous),
             clock=context.clock,
-            on_state=self.registry.updates.judge,
+            on_state=self.registry.verdicts.judge,
             on_home=self.registry.moves.reported,
         )
         await ingest.start()

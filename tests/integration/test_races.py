@@ -12,7 +12,7 @@ import pytest
 
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
-from pepeunit_gateway.registry import edges, unit_creation, unit_files, updates
+from pepeunit_gateway.registry import edges, unit_creation, unit_files, updates, verdicts
 from pepeunit_gateway.registry.outbox import Command, queue_commands
 from pepeunit_gateway.registry.syncing import sync_repository
 from pepeunit_gateway.storage.tables import repository_registry
@@ -163,17 +163,17 @@ async def test_a_verdict_about_an_old_command_does_not_hit_a_newer_one(stage, mo
     first = await push(stage)
     registry = stage.gateway.registry
     await registry.updates.update_all()
-    real = updates.target_of
+    real = verdicts.target_of
 
     async def slow(*arguments: Any) -> Any:
         found = await real(*arguments)
-        monkeypatch.setattr(updates, "target_of", real)
+        monkeypatch.setattr(verdicts, "target_of", real)
         await push(stage, main="print('newer')\n")
         await registry.updates.update_all()
         return found
 
-    monkeypatch.setattr(updates, "target_of", slow)
-    await registry.updates.judge(UUID(unit), first)
+    monkeypatch.setattr(verdicts, "target_of", slow)
+    await registry.verdicts.judge(UUID(unit), first)
     assert await status(stage, unit) == "RequestSent"
 
 
@@ -181,8 +181,10 @@ async def test_a_unit_that_gets_there_late_is_a_success_after_all(tmp_path):
     async with world(tmp_path, repo_poll_interval=3600, state_send_interval=1) as stage:
         made = (await make_unit(stage.alice, stage.repo["uuid"], "unit-1"))["uuid"]
         unit = await FieldUnit.connect(stage.gateway, stage.alice, made)
+        assert await unit.subscribe(unit.topic("input_base_topic", "update/pepeunit")) == [True]
         new = await push(stage)
         await stage.gateway.registry.updates.update_all()
+        await unit.next_message()
 
         async def after(commit: str) -> str | None:
             await unit.report(commit)

@@ -185,7 +185,7 @@ async def test_a_unit_that_says_nothing_after_the_command_is_an_error_and_a_late
         await unit.next_message()
 
         async def told():
-            await stage.gateway.registry.updates.expire_requests()
+            await stage.gateway.registry.verdicts.expire_requests()
             body = (await stage.alice.get(f"/units/{unit.api.uuid}")).body
             return body["firmware_update_status"], "reported nothing" in (body["firmware_update_error"] or "")
 

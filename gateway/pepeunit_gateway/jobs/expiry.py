@@ -6,7 +6,7 @@ from pepeunit_gateway.registry.idempotency import forget_old_keys
 from pepeunit_gateway.registry.job_runs import Report, expire_job_runs
 from pepeunit_gateway.registry.outbox import forget_sent
 from pepeunit_gateway.registry.removals import remove_queued
-from pepeunit_gateway.registry.updates import Updates
+from pepeunit_gateway.registry.verdicts import Verdicts
 
 __all__ = ["expire"]
 
@@ -15,7 +15,7 @@ async def expire(context: Context) -> Report:
     """Do it once and count what went; `context` is under the lease of whoever does it."""
     removed = await remove_queued(context)
     telemetry = await context.telemetry.expire(context.clock())
-    silent = await Updates(context).expire_requests()
+    silent = await Verdicts(context).expire_requests()
     return Report(
         {
             "removed_owners": removed,

@@ -21,6 +21,7 @@ from pepeunit_gateway.registry.unit_tokens import UnitTokens
 from pepeunit_gateway.registry.units import Units
 from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.registry.users import Users
+from pepeunit_gateway.registry.verdicts import Verdicts
 from pepeunit_gateway.registry.webhooks import Webhooks
 
 __all__ = ["Registry"]
@@ -38,6 +39,7 @@ class Registry:
         self.logins = Logins(context, hashing)
         self.tokens = Tokens(context)
         self.updates = Updates(context)
+        self.verdicts = Verdicts(context)
         self.repositories = Repositories(context)
         self.webhooks = Webhooks(context)
         self.repos = Repos(context, self.updates)

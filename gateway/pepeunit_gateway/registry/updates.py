@@ -1,19 +1,21 @@
-"""From a new target version to commands, and from a reported version to a verdict.
+"""From a new target version to commands.
 
-Source: protocol/firmware.md 7.9, protocol/broker.md 6.4 and 6.6. W21: one Repo's failure harms no other. W23: nodes
+Source: protocol/firmware.md 7.9, protocol/broker.md 6.6. W21: one Repo's failure harms no other. W23: nodes
 follow the commit they were synchronised to, not the one the device reports. W50: no command to a unit that is current.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from random import Random, SystemRandom
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy import ColumnElement, Row, false, or_, select
 
-from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, GitRepoError, UnitError, UpdateError
+from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, GitRepoError, UnitError
 from pepeunit_gateway.firmware.schema import SchemaExample
 from pepeunit_gateway.firmware.versions import Target, resolve
 from pepeunit_gateway.registry.compiled import Programs, commandable, load_programs
@@ -21,6 +23,7 @@ from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus
 from pepeunit_gateway.registry.node_sync import sync_nodes
 from pepeunit_gateway.registry.outbox import queue_commands
+from pepeunit_gateway.registry.spreading import spread
 from pepeunit_gateway.registry.targets import (
     load_unit,
     read_examples,
@@ -29,6 +32,8 @@ from pepeunit_gateway.registry.targets import (
     target_of,
     unchanged,
 )
+from pepeunit_gateway.registry.update_commands import drop_updates, sent_updates
+from pepeunit_gateway.registry.verdicts import PENDING
 from pepeunit_gateway.storage.fences import LeaseLostError
 from pepeunit_gateway.storage.tables import repos, units
 from pepeunit_gateway.topics import BackendTopicCommand
@@ -38,7 +43,7 @@ __all__ = ["Commanded", "Updates"]
 _MOST_UNITS, _MOST_NODES = 500, 20_000
 """Of one transaction, which nobody else can write beside."""
 
-_PENDING = (FirmwareUpdateStatus.REQUEST_SENT.value, FirmwareUpdateStatus.ERROR.value)
+_AT_ONCE: Mapping[UUID, datetime] = MappingProxyType({})
 
 log = structlog.get_logger(__name__)
 
@@ -55,10 +60,11 @@ class Commanded:
 
 
 class Updates:
-    """Keeps units on their target version."""
+    """Keeps units on their target version; `random` decides in which order those of a Repo are commanded."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, random: Random | None = None) -> None:
         self._context = context
+        self._random = random or SystemRandom()
 
     async def update_all(self, *, again: bool = False) -> Commanded:
         """Look at every auto-updating Repo; a failing one is logged and harms no other (W21).
@@ -96,7 +102,8 @@ class Updates:
         """Bring the auto-updating units of a Repo to its target; tells how many were commanded.
 
         Units that were commanded to this target already are left alone, unless `again`: then all that do not report it
-        are commanded once more. A version that does not exist or cannot be used is noted at the units.
+        are commanded once more. A version that does not exist or cannot be used is noted at the units. Many units are
+        commanded over PU_UPDATE_SPREAD, however many transactions write their commands.
         """
         async with self._context.database.read() as connection:
             repo = (await connection.execute(select(repos).where(repos.c.uuid == uuid))).one_or_none()
@@ -114,10 +121,12 @@ class Updates:
             return 0
         programs = await load_programs(self._context, registry, target, is_compilable=is_compilable)
         rows = await commandable(self._context, rows, programs)
+        behind = [row.uuid for row in rows if row.current_commit_version != target.commit]
+        due = spread(behind, self._context.clock(), self._context.settings.update_spread, self._random)
         count = 0
         size = max(1, min(_MOST_UNITS, _MOST_NODES // (1 + len(example.input_topic) + len(example.output_topic))))
         for start in range(0, len(rows), size):
-            count += await self._command_chunk(rows[start : start + size], example, target, programs)
+            count += await self._command_chunk(rows[start : start + size], example, target, programs, due)
         if count:
             log.info("repo.update.commanded", repo=str(uuid), commit=target.commit, units=count)
         return count
@@ -154,10 +163,12 @@ class Updates:
         programs: Programs,
         *,
         force: bool = False,
+        due: Mapping[UUID, datetime] = _AT_ONCE,
     ) -> int:
         """The same for many units inside the caller's transaction; tells how many were commanded.
 
         `rows` are of `select_units`, read in this transaction. The number of statements does not depend on theirs.
+        Those that run their target hear nothing, not even what they were to be told until now.
 
         Raises:
             GitRepoError: the release has no program for one of them.
@@ -169,66 +180,19 @@ class Updates:
             await sync_nodes(act, moved, example, target.commit, default_pipe=pipe)
         if BackendTopicCommand.UPDATE.topic_name not in example.input_base_topic:
             return 0
-        commanded = [row.uuid for row in rows if force or row.current_commit_version != target.commit]
+        current = {row.uuid: row for row in rows if not force and row.current_commit_version == target.commit}
+        pending = [row for row in current.values() if row.firmware_update_status in PENDING]
+        astray = await self._astray(act, pending, target)
+        settled = [row.uuid for row in pending if row.uuid not in astray]
+        if settled:
+            await drop_updates(act, settled)
+            await _note(act, settled, FirmwareUpdateStatus.SUCCESS, None)
+        commanded = [row.uuid for row in rows if row.uuid not in current or row.uuid in astray]
         if commanded:
-            domain = self._context.settings.domain
-            await queue_commands(act, domain, commanded, BackendTopicCommand.UPDATE, commit=target.commit, links=links)
-            values = {
-                "firmware_update_status": FirmwareUpdateStatus.REQUEST_SENT.value,
-                "firmware_update_error": None,
-                "last_firmware_update_datetime": act.now,
-            }
-            await act.connection.execute(units.update().where(units.c.uuid.in_(commanded)).values(values))
+            domain, update = self._context.settings.domain, BackendTopicCommand.UPDATE
+            await queue_commands(act, domain, commanded, update, commit=target.commit, links=links, due=due)
+            await _note(act, commanded, FirmwareUpdateStatus.REQUEST_SENT, act.now)
         return len(commanded)
-
-    async def judge(self, uuid: UUID, commit: str | None) -> None:
-        """Compare what a unit reports with its target (protocol/broker.md 6.4).
-
-        A unit that got there after all is a success, however late; one that did not, 2 x PU_STATE_SEND_INTERVAL after
-        the command, is an error. What was commanded meanwhile is judged by a later report.
-        """
-        async with self._context.database.read() as connection:
-            row = (await connection.execute(select_units().where(units.c.uuid == uuid))).one_or_none()
-        if row is None or row.firmware_update_status not in _PENDING:
-            return
-        try:
-            target = await target_of(self._context.mirrors, row)
-        except GitRepoError as error:
-            if row.firmware_update_error != error.detail:
-                await self._conclude(row, FirmwareUpdateStatus.ERROR, error.detail)
-            return
-        deadline = timedelta(seconds=2 * self._context.settings.state_send_interval)
-        asked = row.last_firmware_update_datetime
-        if commit == target.commit:
-            await self._conclude(row, FirmwareUpdateStatus.SUCCESS, None)
-        elif asked is not None and self._context.clock() - asked > deadline:
-            waited = int(deadline.total_seconds())
-            text = f"the unit still reports {commit or 'no version'}, {waited} s after the command"
-            await self._conclude(row, FirmwareUpdateStatus.ERROR, UpdateError(text).detail)
-
-    async def expire_requests(self) -> int:
-        """Give up on updates of units that say nothing: 3 x PU_STATE_SEND_INTERVAL after the command they are errors.
-
-        One that reports its target later is a success after all. Return how many units were given up on.
-        """
-        limit = timedelta(seconds=3 * self._context.settings.state_send_interval)
-        silent = (units.c.firmware_update_status == FirmwareUpdateStatus.REQUEST_SENT.value) & (
-            units.c.last_firmware_update_datetime < self._context.clock() - limit
-        )
-        error = UpdateError(
-            f"the unit has reported nothing for {int(limit.total_seconds())} s since the command; is it running and "
-            "connected? See its own output"
-        )
-        values = {
-            "firmware_update_status": FirmwareUpdateStatus.ERROR.value,
-            "firmware_update_error": error.detail,
-            "last_firmware_update_datetime": None,
-        }
-        async with self._context.act() as act:
-            written = await act.connection.execute(units.update().where(silent).values(values))
-        if written.rowcount:
-            log.info("unit.update.silent", units=written.rowcount)
-        return written.rowcount
 
     async def _stale(self, repo: UUID, target: Target, *, again: bool) -> Sequence[Row[Any]]:
         moved = units.c.synced_commit.is_distinct_from(target.commit)
@@ -238,25 +202,30 @@ class Updates:
             return list((await connection.execute(query.where(or_(moved, reported) if again else moved))).all())
 
     async def _command_chunk(
-        self, rows: Sequence[Row[Any]], example: SchemaExample, target: Target, programs: Programs
+        self,
+        rows: Sequence[Row[Any]],
+        example: SchemaExample,
+        target: Target,
+        programs: Programs,
+        due: Mapping[UUID, datetime],
     ) -> int:
         """Command one transaction's worth of units; those that changed meanwhile wait for the next look."""
         async with self._context.act() as act:
-            return await self.apply(act, await unchanged(act.connection, rows, target), example, target, programs)
+            rows = await unchanged(act.connection, rows, target)
+            return await self.apply(act, rows, example, target, programs, due=due)
 
-    async def _conclude(self, row: Row[Any], status: FirmwareUpdateStatus, error: str | None) -> None:
-        """Write the verdict about the command that was judged, not about one that came meanwhile."""
-        values = {
-            "firmware_update_status": status.value,
-            "firmware_update_error": error,
-            "last_firmware_update_datetime": None,
+    async def _astray(self, act: Act, rows: Sequence[Row[Any]], target: Target) -> Collection[UUID]:
+        """Return which of these units, which report their target, were just sent to another version.
+
+        Their target moved and moved back. What was sent some state messages before the last command was queued is over.
+        """
+        told = {row.uuid: row for row in rows if row.last_firmware_update_datetime is not None}
+        grace = timedelta(seconds=3 * self._context.settings.state_send_interval)
+        return {
+            unit
+            for unit, (commit, sent) in (await sent_updates(act, told)).items()
+            if commit != target.commit and sent >= told[unit].last_firmware_update_datetime - grace
         }
-        same = units.c.last_firmware_update_datetime.is_not_distinct_from(row.last_firmware_update_datetime)
-        judged = (units.c.uuid == row.uuid) & same & (units.c.firmware_update_status == row.firmware_update_status)
-        async with self._context.act() as act:
-            written = await act.connection.execute(units.update().where(judged).values(values))
-        if written.rowcount:
-            log.info("unit.update.concluded", unit=str(row.uuid), status=status.value)
 
     async def _note_failure(self, repo_uuid: UUID, error: ApiError) -> None:
         """Tell the auto-updating units why they do not move; written and logged once, not at every look."""
@@ -273,3 +242,13 @@ class Updates:
         async with self._context.act() as act:
             await act.connection.execute(units.update().where(news).values(values))
         log.warning("repo.update.refused", repo=str(repo_uuid), reason=error.message)
+
+
+async def _note(act: Act, which: Collection[UUID], status: FirmwareUpdateStatus, asked: datetime | None) -> None:
+    """Write how far the update of units is, and when it was asked for."""
+    values = {
+        "firmware_update_status": status.value,
+        "firmware_update_error": None,
+        "last_firmware_update_datetime": asked,
+    }
+    await act.connection.execute(units.update().where(units.c.uuid.in_(list(which))).values(values))
