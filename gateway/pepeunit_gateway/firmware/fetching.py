@@ -1,7 +1,7 @@
 """One sync of one mirror: fetch beside or into it, check its size, publish its refs.
 
 A first fetch, and one that finds the mirror damaged or grown too large, builds a new mirror beside the old one and
-renames it into place. An ordinary fetch adds objects to the mirror in place; readers see nothing of it until the refs
+exchanges the two. An ordinary fetch adds objects to the mirror in place; readers see nothing of it until the refs
 are published (refs.py). Whatever fails leaves the last published state as it was (W19, W51).
 """
 
@@ -17,6 +17,7 @@ from pepeunit_gateway.errors import RepositoryRegistryError
 from pepeunit_gateway.firmware.folders import folder_size, remove_folder
 from pepeunit_gateway.firmware.git import Ceiling, GitOutput, git_environment, run_git
 from pepeunit_gateway.firmware.inventory import take_inventory
+from pepeunit_gateway.firmware.leftovers import install, remove_leftovers
 from pepeunit_gateway.firmware.probing import probe
 from pepeunit_gateway.firmware.refs import Refs, load_refs, parse_show_ref, publish_refs
 from pepeunit_gateway.firmware.remotes import Remote, explain_failure, is_damage, is_oversize
@@ -103,7 +104,7 @@ class MirrorSync:
                 await self._require_git_server()
             await asyncio.to_thread(publish_refs, built, after)
             size = await asyncio.to_thread(take_inventory, built)
-            await asyncio.to_thread(_install, built, self.mirror)
+            await asyncio.to_thread(install, built, self.mirror)
         finally:
             await asyncio.to_thread(remove_folder, built)
         return SyncResult(after != before, size)
@@ -205,34 +206,6 @@ class _DamagedError(RepositoryRegistryError):
 
 class _TooLargeError(RepositoryRegistryError):
     """Over the limit, perhaps only because of what earlier fetches left behind."""
-
-
-def remove_leftovers(mirror: Path) -> None:
-    """Remove what a killed sync of this mirror left: folders beside it, unfinished packs and stale locks in it.
-
-    The caller holds the mirror's lock, so that nobody is still using any of it. Killed between the two renames of an
-    exchange, the old mirror comes back.
-    """
-    old = mirror.with_suffix(".old")
-    if old.exists() and not mirror.exists():
-        old.rename(mirror)
-    for folder in (old, mirror.with_suffix(".building"), mirror.with_suffix(".removed")):
-        remove_folder(folder)
-    if not mirror.is_dir():
-        return
-    for pack in (mirror / "objects" / "pack").glob("tmp_*"):
-        pack.unlink(missing_ok=True)
-    for lock in [*mirror.glob("*.lock"), *(mirror / "refs").rglob("*.lock")]:
-        lock.unlink(missing_ok=True)
-
-
-def _install(built: Path, mirror: Path) -> None:
-    """Put a complete mirror in the place of the old one, if there is one."""
-    old = mirror.with_suffix(".old")
-    if mirror.exists():
-        mirror.rename(old)
-    built.rename(mirror)
-    remove_folder(old)
 
 
 def _count_packs(mirror: Path) -> int:

@@ -13,12 +13,13 @@ from uuid import UUID
 
 from pepeunit_gateway.errors import GitRepoError, RepositoryRegistryError
 from pepeunit_gateway.firmware.addresses import resolve_host
-from pepeunit_gateway.firmware.fetching import MirrorSync, SyncResult, remove_leftovers
+from pepeunit_gateway.firmware.fetching import MirrorSync, SyncResult
 from pepeunit_gateway.firmware.folders import folder_size
 from pepeunit_gateway.firmware.git import Ceiling
 from pepeunit_gateway.firmware.glances import glance
 from pepeunit_gateway.firmware.history import Commit, History
 from pepeunit_gateway.firmware.inventory import size_if_whole
+from pepeunit_gateway.firmware.leftovers import remove_leftovers
 from pepeunit_gateway.firmware.locks import hold_file_lock, try_file_lock
 from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs
 from pepeunit_gateway.firmware.remotes import Credentials, Remote
