@@ -33,9 +33,13 @@ async def alice(gateway):
     return await gateway.user("alice")
 
 
-@pytest.fixture(params=["Github", "Gitlab"])
+both_platforms = pytest.mark.parametrize("program", ["Github", "Gitlab"], indirect=True)
+
+
+@pytest.fixture
 def program(request, gateway, alice, tmp_path):
-    made = CompiledProgram(gateway, alice, tmp_path, request.param, f"blink{next(NUMBERS)}")
+    kind = getattr(request, "param", "Github")
+    made = CompiledProgram(gateway, alice, tmp_path, kind, f"blink{next(NUMBERS)}")
     yield made
     made.server.stop()
 
@@ -55,6 +59,7 @@ async def wrong(program, body, *names):
     return reply.detail
 
 
+@both_platforms
 async def test_w33_a_tag_and_its_release_reach_a_unit_however_many_releases_there_are(program):
     """W33: only the first thirty of GitHub's were read, and a tag without a release was an exception."""
     program.release("v1", "pi", "esp32")
@@ -202,6 +207,7 @@ async def test_a_compilable_repo_that_follows_its_branch_is_refused(program):
     assert (reply.status, reply.detail[:8]) == (422, "422: 6: ")
 
 
+@both_platforms
 async def test_w32_a_platform_that_fails_stops_no_fetch_takes_nothing_away_and_is_told(program):
     """W32: errors of the network were not caught, and the status hung at Processing."""
     program.release("v1", "pi")
@@ -241,6 +247,7 @@ async def test_w32_a_platform_that_fails_stops_no_fetch_takes_nothing_away_and_i
     assert await program.synced() == ("Updated", "", ["v2", "v1"])
 
 
+@both_platforms
 async def test_w32_a_platform_that_wants_no_questions_gets_none_and_what_was_known_stays(program):
     program.release("v1", "pi")
     await program.make_repo()
@@ -255,7 +262,8 @@ async def test_w32_a_platform_that_wants_no_questions_gets_none_and_what_was_kno
     assert await program.unit("unit", "pi")
 
 
-async def test_w32_what_is_too_large_by_its_platforms_account_is_not_even_fetched(program):
+@both_platforms
+async def test_w32_what_is_too_large_by_its_platforms_account_is_not_even_fetched(program, capfd):
     """W32: the error text failed itself, and the status hung at Processing."""
     program.project.size, program.project.token = 6 * 2**20, "good-token"
     body = {
@@ -276,3 +284,6 @@ async def test_w32_what_is_too_large_by_its_platforms_account_is_not_even_fetche
     program.project.size = 6 * 2**20  # once it is here it is only counted
     await program.sync()
     assert (await program.synced())[:2] == ("Updated", "")
+    logged = "".join(capfd.readouterr())
+    assert "repository.sync.failed" in logged
+    assert "good-token" not in logged
