@@ -6,6 +6,7 @@ looks at what was run before it: a run that was cut off is made up for once, and
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from random import Random, SystemRandom
 
@@ -23,12 +24,25 @@ from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.job_runs import JobName, JobRun, JobRuns, Outcome, Report, job_uuid
 from pepeunit_gateway.storage.fences import LeaseLostError
 
-__all__ = ["Act", "JobRunner", "follow_requests"]
+__all__ = ["Act", "JobRunner", "Turn", "follow_requests"]
 
 log = structlog.get_logger(__name__)
 
-Act = Callable[[Context], Awaitable[Report]]
-"""Does the work of a job once; the context is under the lease where the job is one of the gateway on duty."""
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One run, as the work sees it.
+
+    `context` is under the lease where the job is one of the gateway on duty; `is_asked`: somebody wants it now, beside
+    the schedule.
+    """
+
+    context: Context
+    is_asked: bool
+
+
+Act = Callable[[Turn], Awaitable[Report]]
+"""Does the work of a job once."""
 
 _LOOK = 30.0  # seconds after which the clock is looked at again: somebody may have set it
 _RETRY = 10.0
@@ -143,20 +157,20 @@ class JobRunner:
 
     async def _run_once(self, lease: Lease | None) -> None:
         name, started = self.plan.name, self._context.clock()
-        self._last, self._asked = started, None
+        is_asked, self._last, self._asked = self._asked is not None, started, None
         number = await self._record(self._runs.begin(name, self._duty.holder, started)) or 0
         loop = asyncio.get_running_loop()
         began = loop.time()
-        outcome, error, details = await self._attempt(lease)
+        outcome, error, details = await self._attempt(lease, is_asked=is_asked)
         ended = self._context.clock()
         self._figures.note(name, outcome, loop.time() - began, ended)
         run = JobRun(number, name.value, started, ended, outcome, error, details, self._duty.holder)
         await self._record(self._runs.end(run, of_gateway=self._gateway))
 
-    async def _attempt(self, lease: Lease | None) -> tuple[Outcome, str | None, Mapping[str, int]]:
+    async def _attempt(self, lease: Lease | None, *, is_asked: bool) -> tuple[Outcome, str | None, Mapping[str, int]]:
         """Do the work within its time, and only as long as the lease is held."""
         context = self._context if lease is None else self._context.under(lease)
-        work = asyncio.ensure_future(self._act(context))
+        work = asyncio.ensure_future(self._act(Turn(context, is_asked)))
         over = asyncio.create_task(_never() if lease is None else self._duty.over(lease))
         try:
             await asyncio.wait({work, over}, timeout=self.plan.limit, return_when=asyncio.FIRST_COMPLETED)
