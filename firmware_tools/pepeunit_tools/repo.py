@@ -11,10 +11,12 @@ from pepeunit_tools.errors import RefusedError, RepositoryError
 from pepeunit_tools.lookup import find_repo
 from pepeunit_tools.registration import Credentials, address_problem, deregister, fetched
 from pepeunit_tools.render import repo_table, show_json, show_table
+from pepeunit_tools.webhook import webhook
 
 __all__ = ["repo"]
 
 repo = typer.Typer(no_args_is_help=True, help="Repos: git branches that units follow.")
+repo.command("webhook")(webhook)
 
 _CONFLICT = 409
 
