@@ -39,7 +39,7 @@ class GitHub:
     def __init__(self, api: PlatformApi, url: RepositoryUrl, credentials: Credentials | None) -> None:
         self._api = api
         self._repository = f"/repos{url.path.removesuffix('.git')}"
-        headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+        headers = {"Accept": "application/vnd.github.v3+json"}
         if credentials is not None:
             headers["Authorization"] = f"Bearer {credentials.pat_token}"
         base = _API if url.host == HOST else f"{url.origin}api/v3"

@@ -161,8 +161,8 @@ class PlatformApi:
             return
         more = "" if api.has_credential else "; a token allows more questions"
         raise PausedError(
-            f"{api.host} takes no more questions until {until:%Y-%m-%d %H:%M:%S} UTC (its rate limit); what was known "
-            f"stays, and it is asked again then{more}",
+            f"{api.host} takes no more questions until {until:%Y-%m-%d %H:%M:%S} UTC; what was known stays, and it is "
+            f"asked again then{more}",
             until,
         )
 

@@ -48,8 +48,8 @@ class Programs:
             return link
         if not self.links:
             raise GitRepoError(
-                f"Release {self.tag!r} is not known, or has no files yet; publish it with the compiled programs. "
-                "Releases are read again every five minutes, or when you synchronise the registry"
+                f"Release {self.tag!r} is not known, or has no files yet; publish it on GitHub or GitLab with the "
+                "compiled programs. Releases are read again every five minutes, or when you synchronise the registry"
             )
         names = [*list(self.links)[:_SHOWN_NAMES], *(["..."] if len(self.links) > _SHOWN_NAMES else [])]
         lack = f"no program called {platform[:100]!r}" if platform else "programs for several platforms"

@@ -50,10 +50,10 @@ RELEASE_COLUMNS = (
     .correlate(_TABLE)
     .label("has_compilable_repo"),
 )
-"""What `follow_releases` looks at, beside uuid and repository_url."""
+"""What this module looks at, beside uuid, repository_url and local_repository_size."""
 
 _PROBLEM = "Releases: "
-_MAX_TEXT = 4 * 1024 * 1024
+_MAX_TEXT = 1024 * 1024  # of one row; a page may have 500 of them
 _STORED = TypeAdapter(dict[str, list[tuple[str, str]]])
 
 
@@ -96,7 +96,7 @@ async def check_size(context: Context, row: Row[Any], credentials: Credentials |
         RepositoryRegistryError: too large.
     """
     client = context.platforms.client(row.platform, row.repository_url, credentials)
-    if client is None or context.mirrors.exists(row.uuid):
+    if client is None or row.local_repository_size or context.mirrors.exists(row.uuid):
         return
     try:
         size = await client.size()
@@ -155,7 +155,7 @@ def is_due(last: datetime | None, now: datetime, *, changed: bool, needed: bool)
 
 
 def dump_releases(releases: Releases) -> tuple[str, str | None]:
-    """Return the column's text, the newest releases as far as they fit into 4 MiB, and what is to be told."""
+    """Return the column's text, the newest releases as far as they fit into 1 MiB, and what is to be told."""
     parts: list[str] = []
     size = 2
     for tag, files in releases.items():
