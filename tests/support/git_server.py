@@ -17,7 +17,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,8 +39,9 @@ class Fault:
     """What goes wrong from now on.
 
     A `status` instead of an answer (with `headers` and `body`); a reset after `cut_after` bytes of a POST answer; every
-    request, or every one of the method `held`, waits until `release` is set (`arrived` tells that one waits); or a POST
-    answer comes in five pieces with `pause` seconds before each.
+    request, or every one of the method `held`, waits until `release` is set (`arrived` tells that one waits); a POST
+    answer comes in five pieces with `pause` seconds before each; or `endless` is what answers a fetch instead of git,
+    piece by piece for as long as the client takes it.
     """
 
     status: int | None = None
@@ -51,6 +52,7 @@ class Fault:
     arrived: threading.Event = field(default_factory=threading.Event)
     held: str = ""
     pause: float = 0
+    endless: Callable[[], Iterator[bytes]] | None = None
 
 
 class GitServer:
@@ -66,17 +68,19 @@ class GitServer:
         self.requests: list[tuple[str, str]] = []
         self.api: Api | None = None
         self._host = host
+        self._port = 0
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
         exec_path = subprocess.run(["git", "--exec-path"], check=True, capture_output=True, text=True, timeout=_LIMIT)
         self.backend = Path(exec_path.stdout.strip()) / "git-http-backend"
 
     def start(self) -> None:
-        """Listen on a free port."""
+        """Listen on a free port, after a stop on the same one again."""
         self.root.mkdir(parents=True, exist_ok=True)
         handler = type("Handler", (_Handler,), {"git": self})
-        self._server = ThreadingHTTPServer((self._host, 0), handler)
+        self._server = ThreadingHTTPServer((self._host, self._port), handler)
         self._server.daemon_threads = True
+        self._port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -92,8 +96,8 @@ class GitServer:
 
     @property
     def port(self) -> int:
-        assert self._server is not None, "start the server first"
-        return int(self._server.server_address[1])
+        assert self._port, "start the server first"
+        return self._port
 
     def url(self, repo: str) -> str:
         """Return the clone URL of `<root>/<repo>.git`."""
@@ -206,6 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(fault.status, fault.headers, fault.body)
         elif not self._allowed(authorization):
             self._answer(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"no access\n")
+        elif fault.endless is not None and b"command=fetch" in body:
+            self._pour(fault.endless(), is_last=b"0009done\n" in body)
         else:
             self._run_backend(body, fault if self.command == "POST" else Fault())
 
@@ -275,6 +281,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.connection.close()
+
+    def _pour(self, pieces: Iterator[bytes], *, is_last: bool) -> None:
+        """Answer a fetch of protocol version 2; where the client still asks for what is common, it is told enough."""
+        try:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-git-upload-pack-result")
+            self.end_headers()
+            if not is_last:
+                self.wfile.write(b"0014acknowledgments\n000aready\n0001")
+            for piece in pieces:
+                self.wfile.write(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client has enough
 
     def _write(self, content: bytes, pause: float) -> None:
         if not pause:
