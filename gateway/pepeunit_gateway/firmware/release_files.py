@@ -25,7 +25,11 @@ Releases: TypeAlias = dict[str, tuple[ReleaseFile, ...]]
 
 def usable_files(found: Iterable[tuple[str, str]]) -> tuple[ReleaseFile, ...]:
     """Return the files, names with their links, without those that no unit could ask for or fetch."""
-    return tuple(ReleaseFile(name, link) for name, link in found if 0 < len(name) <= _MAX_NAME and _is_fetched(link))
+    return tuple(ReleaseFile(name, link) for name, link in found if _is_named(name) and _is_fetched(link))
+
+
+def _is_named(name: str) -> bool:
+    return 0 < len(name) <= _MAX_NAME and name.isprintable()
 
 
 def _is_fetched(link: str) -> bool:

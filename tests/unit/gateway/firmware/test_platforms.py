@@ -111,6 +111,8 @@ def test_what_is_no_page_is_said_to_be_none(read, body):
     [
         ("", "https://e.org/a"),
         ("n" * 256, "https://e.org/a"),
+        ("nul\0", "https://e.org/a"),
+        ("two\nlines", "https://e.org/a"),
         ("a", "ftp://e.org/a"),
         ("a", "javascript:alert(1)"),
         ("a", "https:///a"),
