@@ -110,6 +110,22 @@ async def test_many_missed_times_make_one_run_soon(bench):
     assert work.begun == 2
 
 
+async def test_a_job_of_a_cron_expression_that_never_ran_runs_at_its_next_time_however_often_somebody_looks(bench):
+    work = Work()
+    runner = bench.runner(work, HOURLY)
+    async with bench.running(runner):
+        for _ in range(16):
+            bench.clock.move(minutes=2)
+            runner.look()
+            await until(lambda: looked(runner), bool)
+        await bench.ended(Outcome.DONE)
+    assert work.begun == 1
+
+
+async def looked(runner):
+    return runner._looked is not False and not runner._woken.is_set()
+
+
 async def test_a_time_that_was_used_before_a_restart_is_not_used_again(bench):
     await write(bench, (29 * 60, Outcome.DONE, "one:1/before"))
     work = Work()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 
@@ -23,7 +24,7 @@ from tests.support.polling import until
 
 __all__ = ["ADMIN", "HOURLY", "MINUTE", "Bench", "FixedClock", "Work", "outcomes", "rows"]
 
-ADMIN = Agent(AgentType.USER, None, UserRole.ADMIN)
+ADMIN = Agent(AgentType.USER, UUID(int=1), UserRole.ADMIN)
 HOURLY, MINUTE = Cron("0 * * * *"), Every(60.0)
 
 

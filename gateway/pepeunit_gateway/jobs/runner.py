@@ -81,6 +81,7 @@ class JobRunner:
         self._figures = figures
         self._random = random or SystemRandom()
         self._last: datetime | None = None
+        self._since: datetime | None = None  # from when on its first time of a cron expression is awaited
         self._asked: datetime | None = None
         self._looked: Lease | bool = False  # since when it is known that nobody else runs this job
         self._woken = asyncio.Event()
@@ -123,7 +124,7 @@ class JobRunner:
 
     def _due(self, random: float) -> datetime:
         now = self._context.clock()
-        due = next_start(self.plan.schedule, now, self._last, random)
+        due = next_start(self.plan.schedule, now, self._last or self._since, random)
         return due if self._asked is None else min(due, when_asked(now, self._last, self.plan.pause))
 
     async def _pause(self, seconds: float) -> None:
@@ -146,6 +147,8 @@ class JobRunner:
             log.warning("job.past.unknown", job=self.plan.name.value, reason=type(error).__name__)
             return False
         if past.last is None:
+            if not isinstance(self.plan.schedule, Every):
+                self._since = self._since or now
             return True
         if self._asked is not None and past.last >= self._asked:
             self._asked = None  # somebody else did it

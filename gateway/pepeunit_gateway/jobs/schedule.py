@@ -45,9 +45,9 @@ def next_start(schedule: Schedule, now: datetime, last: datetime | None, random:
     Args:
         schedule: of the job.
         now: aware, UTC.
-        last: when its last run began; None if it never ran: then an interval is due at once, a cron job at its time.
-            A run that lies more than a minute ahead was noted by a clock that was wrong, and counts for nothing: the
-            job is due at once, so that it is neither late by that much nor forgotten.
+        last: when its last run began, or since when the first one is awaited; with None an interval is due at once, a
+            cron job at its next time. A run that lies more than a minute ahead was noted by a clock that was wrong,
+            and counts for nothing: the job is due at once, so that it is neither late by that much nor forgotten.
         random: from 0 to 1; the same one as long as one run is awaited.
     """
     if last is not None and last - now > _CLOCKS_DIFFER:
