@@ -1,7 +1,7 @@
 """A unit beside its Repo, and which commit it should run. Source: protocol/firmware.md 7.5."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Row, Select, select
@@ -13,11 +13,14 @@ from pepeunit_gateway.firmware.jsonfile import JSON
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.firmware.schema import SchemaExample, parse_schema_example
 from pepeunit_gateway.firmware.versions import RepoRule, Target, UnitRule, resolve
+from pepeunit_gateway.storage.database import Database
+from pepeunit_gateway.storage.queries import FixedQuery, parameter
 from pepeunit_gateway.storage.tables import repos, units
 
 __all__ = [
     "check_unit_rule",
     "load_unit",
+    "look_at_unit",
     "read_examples",
     "repo_rule",
     "select_units",
@@ -35,6 +38,8 @@ _REPO_COLUMNS = (
     repos.c.default_commit,
     repos.c.visibility_level.label("repo_visibility_level"),
 )
+
+_LARGE = {"cipher_state_storage"}
 
 _DECIDING = (
     "repository_registry_uuid",
@@ -54,6 +59,24 @@ _DECIDING = (
 def select_units() -> Select[Any]:
     """Select all columns of units and those of their Repos that decide about versions."""
     return select(units, *_REPO_COLUMNS).select_from(units.join(repos, units.c.repo_uuid == repos.c.uuid))
+
+
+_ONE = FixedQuery(
+    select(*(column for column in units.c if column.name not in _LARGE), *_REPO_COLUMNS)
+    .select_from(units.join(repos, units.c.repo_uuid == repos.c.uuid))
+    .where(units.c.uuid == parameter("uuid"))
+)
+
+
+async def look_at_unit(database: Database, uuid: UUID) -> Row[Any]:
+    """Return what `load_unit` does without its cipher_state_storage and outside any transaction: the cheapest way.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    for record in await database.records(_ONE, uuid=uuid):
+        return cast("Row[Any]", record)  # it has the columns and the _mapping of one
+    raise NotFoundError(f"there is no unit {uuid}")
 
 
 async def load_unit(connection: AsyncConnection, uuid: UUID) -> Row[Any]:

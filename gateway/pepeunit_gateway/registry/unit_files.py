@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.access.rules import require_creator, require_creator_or_unit, require_user
@@ -20,22 +19,25 @@ from pepeunit_gateway.errors import CustomJSONDecodeError, UnitError
 from pepeunit_gateway.firmware.archives import Archive, ArchiveFormat
 from pepeunit_gateway.firmware.env import PlatformEnv, check_typed, generated_env, merge_env
 from pepeunit_gateway.firmware.jsonfile import JSON, check_portable, dump_object
-from pepeunit_gateway.firmware.schema import NodeLink, SchemaExample, build_schema
+from pepeunit_gateway.firmware.schema import SchemaExample, build_schema
 from pepeunit_gateway.firmware.versions import Target
 from pepeunit_gateway.registry.compiled import load_programs
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.registry.entities import LogLevel, Page, UnitLog
 from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, OrderBy, Paging
 from pepeunit_gateway.registry.moves import Moves
+from pepeunit_gateway.registry.node_links import read_links
 from pepeunit_gateway.registry.node_sync import sync_nodes
 from pepeunit_gateway.registry.outbox import queue_commands
-from pepeunit_gateway.registry.targets import load_unit, read_examples, target_of, unchanged
+from pepeunit_gateway.registry.targets import load_unit, look_at_unit, read_examples, target_of, unchanged
 from pepeunit_gateway.registry.updates import Updates
-from pepeunit_gateway.storage.tables import units, units_nodes, units_nodes_edges
-from pepeunit_gateway.topics import BackendTopicCommand, node_topic
+from pepeunit_gateway.storage.queries import FixedQuery, parameter
+from pepeunit_gateway.storage.tables import units
+from pepeunit_gateway.topics import BackendTopicCommand
 
 __all__ = ["UnitFiles"]
 
+_STORAGE = FixedQuery(select(units.c.cipher_state_storage).where(units.c.uuid == parameter("uuid")))
 _KEYS = ("PU_SECRET_KEY", "PU_ENCRYPT_KEY")
 
 
@@ -117,8 +119,10 @@ class UnitFiles:
 
     async def get_state_storage(self, agent: Agent, uuid: UUID) -> str:
         """Return what was stored, or an empty text."""
-        row = await self._own_unit(agent, uuid)
-        return self._context.cipher.decrypt(row.cipher_state_storage) if row.cipher_state_storage else ""
+        await self._own_unit(agent, uuid)
+        rows = await self._context.database.fetch(_STORAGE, uuid=uuid)
+        text = rows[0][0] if rows else None
+        return self._context.cipher.decrypt(text) if text else ""
 
     async def send_command(self, agent: Agent, uuid: UUID, command: BackendTopicCommand) -> None:
         """Queue a command; nothing is sent if the program's schema does not list it (protocol/broker.md 6.6)."""
@@ -158,8 +162,7 @@ class UnitFiles:
             await self._moves.settle([row.uuid])
 
     async def _own_unit(self, agent: Agent, uuid: UUID) -> Row[Any]:
-        async with self._context.database.read() as connection:
-            row = await load_unit(connection, uuid)
+        row = await look_at_unit(self._context.database, uuid)
         require_creator_or_unit(agent, row.creator_uuid, uuid)
         return row
 
@@ -219,30 +222,8 @@ class UnitFiles:
         return merge_env(example, self._generated(row, example, stored), stored, commit)
 
     async def _schema(self, uuid: UUID, example: SchemaExample) -> dict[str, dict[str, list[str]]]:
-        async with self._context.database.read() as connection:
-            links = await _links(connection, uuid, self._context.settings.domain)
-        return build_schema(self._context.settings.domain, uuid, example, links)
-
-
-async def _links(connection: AsyncConnection, unit: UUID, domain: str) -> list[NodeLink]:
-    output = units_nodes.alias("output")
-    edge = units_nodes_edges
-    own = (await connection.execute(select(units_nodes).where(units_nodes.c.unit_uuid == unit))).all()
-    query = (
-        select(edge.c.node_input_uuid, output.c.uuid, output.c.topic_name, units.c.told_domain)
-        .select_from(
-            edge.join(output, edge.c.node_output_uuid == output.c.uuid)
-            .join(units, output.c.unit_uuid == units.c.uuid)
-            .join(units_nodes, edge.c.node_input_uuid == units_nodes.c.uuid)
-        )
-        .where(units_nodes.c.unit_uuid == unit)
-        .order_by(output.c.create_datetime, output.c.uuid)
-    )
-    linked: dict[UUID, list[str]] = {}
-    for row in (await connection.execute(query)).all():
-        topic = node_topic(row.told_domain or domain, row.uuid, row.topic_name)
-        linked.setdefault(row.node_input_uuid, []).append(topic)
-    return [NodeLink(row.type, row.topic_name, row.uuid, tuple(linked.get(row.uuid, ()))) for row in own]
+        domain = self._context.settings.domain
+        return build_schema(domain, uuid, example, await read_links(self._context.database, uuid, domain))
 
 
 def _parse_object(text: str) -> dict[str, JSON]:

@@ -1,11 +1,12 @@
 """Statements that do not change, compiled once and run by the driver itself.
 
 The way through SQLAlchemy takes four times the processor time of the statement itself; that matters for what
-every request asks. Values go in by name, rows come out as the driver gives them: text and numbers are alike on every
-database, truth is 0 and 1 on SQLite, so select nothing else.
+every request asks. Values go in by name. Rows come out as the driver gives them: text and numbers are alike on every
+database, truth is 0 and 1 on SQLite. Where more is selected, `records` makes of them what SQLAlchemy would.
 """
 
-from collections.abc import Callable, Mapping
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +29,12 @@ class _Compiled:
 
     text: str
     places: tuple[tuple[str, Any, _Processor | None], ...]
+    record: type[Any]
+    columns: tuple[_Processor | None, ...]
 
 
 class FixedQuery:
-    """A SELECT of text and numbers whose values are `parameter`s."""
+    """A SELECT whose values are `parameter`s."""
 
     def __init__(self, statement: Select[Any]) -> None:
         self.statement = statement
@@ -39,14 +42,27 @@ class FixedQuery:
 
     def render(self, dialect: Dialect, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
         """Return the text and its arguments as the driver of `dialect` takes them."""
-        compiled = self._compiled.get(dialect.name)
-        if compiled is None:
-            compiled = self._compiled[dialect.name] = _compile(self.statement, dialect)
+        compiled = self._for(dialect)
         arguments = []
         for name, constant, process in compiled.places:
             value = values.get(name, constant)
             arguments.append(value if process is None or value is None else process(value))
         return compiled.text, arguments
+
+    def records(self, dialect: Dialect, rows: Iterable[Sequence[Any]]) -> list[Any]:
+        """Return rows of the driver with names, UUIDs, truth and times; `_mapping` as SQLAlchemy's rows have it."""
+        compiled = self._for(dialect)
+        record, columns = compiled.record, compiled.columns
+        return [
+            record(*[value if process is None else process(value) for process, value in zip(columns, row, strict=True)])
+            for row in rows
+        ]
+
+    def _for(self, dialect: Dialect) -> _Compiled:
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _compile(self.statement, dialect)
+        return compiled
 
 
 def _compile(statement: Select[Any], dialect: Dialect) -> _Compiled:
@@ -57,4 +73,19 @@ def _compile(statement: Select[Any], dialect: Dialect) -> _Compiled:
         bind = made.binds.get(name)
         process = bind.type.dialect_impl(dialect).bind_processor(dialect) if bind is not None else None
         places.append((name, constants.get(name), process))
-    return _Compiled(made.string, tuple(places))
+    selected = statement.selected_columns
+    columns = tuple(column.type.dialect_impl(dialect).result_processor(dialect, None) for column in selected)
+    return _Compiled(made.string, tuple(places), _record([str(column.key) for column in selected]), columns)
+
+
+def _record(names: Sequence[str]) -> type[Any]:
+    class Record(namedtuple("Record", names, rename=True)):  # type: ignore[misc] # noqa: PYI024 - the names are known only now
+        """One row."""
+
+        __slots__ = ()
+
+        @property
+        def _mapping(self) -> dict[str, Any]:
+            return dict(zip(self._fields, self, strict=True))
+
+    return Record

@@ -46,6 +46,25 @@ async def test_values_go_where_their_names_are(database):
     assert list(await database.fetch(BY_UUID, uuid=None)) == []
 
 
+RECORDS = FixedQuery(
+    select(users, (users.c.token_generation > 3).label("is_old"), users.c.telegram_chat_id.label("chat"))
+    .where(users.c.status == parameter("status"))
+    .order_by(users.c.login)
+)
+
+
+async def test_records_are_what_sqlalchemy_would_give(database):
+    await _add(database, "alice")
+    await _add(database, "bobby", generation=7)
+    async with database.read() as connection:
+        expected = (await connection.execute(RECORDS.statement, {"status": "Verified"})).all()
+    records = await database.records(RECORDS, status="Verified")
+    assert [dict(record._mapping) for record in records] == [dict(row._mapping) for row in expected]
+    assert [list(map(type, record)) for record in records] == [list(map(type, row)) for row in expected]
+    assert (records[1].login, records[1].is_old, records[1].uuid) == ("bobby", True, expected[1].uuid)
+    assert list(await database.records(RECORDS, status="none")) == []
+
+
 async def test_constants_and_values_that_occur_twice_stay_in_order(database):
     await _add(database, "carol", "Blocked", generation=3)
     await _add(database, "daven", "Unverified", generation=3)
