@@ -37,7 +37,7 @@ from tests.support.killed_acts import ACTS, make_world
 from tests.support.postgres import PostgresServer
 from tests.support.statements import snapshot
 
-__all__ = ["Report"]
+__all__ = ["Points", "Report", "checked", "forked"]
 
 _VOLATILE = {"repository_registry": "sync_last_datetime"}
 _COUNTED = {"audit", "outbox"}  # an act that deletes writes here too
@@ -91,6 +91,12 @@ class Points:
             event.listen(engine, "before_cursor_execute", lambda *a: self._statement("before", a[2]))
             event.listen(engine, "after_cursor_execute", lambda *a: self._statement("after", a[2]))
             event.listen(engine, "commit", lambda _: self.passed("before COMMIT"))
+        with self.watch_files():
+            yield
+
+    @contextmanager
+    def watch_files(self) -> Iterator[None]:
+        """Let file effects and starts of programs be points; for the rest of this process."""
         sys.addaudithook(self._audited)
         yield
         self.passed("the act has ended")
@@ -101,11 +107,12 @@ class Points:
 
     def _audited(self, name: str, arguments: tuple[Any, ...]) -> None:
         writes = name == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES
+        writes = writes and arguments[2] & os.O_TMPFILE != os.O_TMPFILE  # nobody ever sees such a file
         if writes or name in _EFFECTS:
             self.passed(f"before {name} {arguments[0]!s:.60}")
 
 
-def _forked(work: Callable[[], Awaitable[Any]]) -> tuple[int, Any]:
+def forked(work: Callable[[], Awaitable[Any]]) -> tuple[int, Any]:
     """Run `work` in a fork and return its exit status and what it returned; None where it was killed."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -199,7 +206,7 @@ async def _finish(place: Place, *, with_git: bool) -> State:
     return {**state, "files": place.files()}
 
 
-def _checked(outcome: tuple[int, Any], what: str) -> Any:
+def checked(outcome: tuple[int, Any], what: str) -> Any:
     status, value = outcome
     if status:
         raise RuntimeError(f"{what} ended with {status}")
@@ -222,19 +229,19 @@ def sweep(place: Place, act: str, world: dict[str, str]) -> Report:
     """Kill one act at each of its points."""
     finish = partial(_finish, place, with_git="repository" in act)
     place.set_back()
-    before = _checked(_forked(finish), "the world before")
+    before = checked(forked(finish), "the world before")
     place.set_back()
-    labels = _checked(_forked(partial(_act, place, act, world, None)), act)
-    whole = _checked(_forked(finish), f"what {act} leaves")
+    labels = checked(forked(partial(_act, place, act, world, None)), act)
+    whole = checked(forked(finish), f"what {act} leaves")
     report = Report(act, points=len(labels))
     fresh = False
     for number, label in enumerate(labels, 1):
         if not fresh:
             place.set_back()
-        status, _ = _forked(partial(_act, place, act, world, number))
+        status, _ = forked(partial(_act, place, act, world, number))
         if status != -signal.SIGKILL:
             raise RuntimeError(f"{act} was not killed at point {number} of {len(labels)}: {status}")
-        now = _checked(_forked(finish), f"{act}, killed {label}")
+        now = checked(forked(finish), f"{act}, killed {label}")
         fresh = now == before
         if fresh:
             report.nothing += 1
@@ -253,7 +260,7 @@ def main(arguments: list[str]) -> None:
         server = stack.enter_context(PostgresServer()) if kind == "postgresql" else None
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pepeunit-killing-")))
         place = Place(folder, server)
-        world = _checked(_forked(lambda: _make(place)), "making the world")
+        world = checked(forked(lambda: _make(place)), "making the world")
         for act in acts:
             print(json.dumps(asdict(sweep(place, act, world))), flush=True)
 
