@@ -15,7 +15,9 @@ import uvloop
 from pepeunit_gateway import __version__
 from pepeunit_gateway.app import Gateway, open_registry, settle_keys
 from pepeunit_gateway.errors import PepeunitError, StartError
+from pepeunit_gateway.jobs.cleanup import clean_up
 from pepeunit_gateway.logs import configure_logs
+from pepeunit_gateway.registry.job_runs import Report
 from pepeunit_gateway.registry.moves import LateUnit
 from pepeunit_gateway.settings import Settings, read_settings, unknown_variables
 from pepeunit_gateway.storage.addresses import local_address
@@ -259,6 +261,18 @@ def late_units(
         typer.echo(f"{commanded} of {len(late)} are commanded; the others do not know the commands", err=True)
     elif not late:
         typer.echo("Every unit uses the present PU_DOMAIN", err=True)
+
+
+@app.command("cleanup")
+def free_disk() -> None:
+    """Free disk in the data folder, as the job cleanup does. Works beside a running gateway on the same PU_DATA_DIR."""
+
+    async def clean() -> Report:
+        async with open_registry(_operator_settings()) as registry:
+            return await clean_up(registry.context)
+
+    for name, count in asyncio.run(clean()).done.items():
+        typer.echo(f"{name.replace('_', ' ')}: {count}")
 
 
 @app.command("accept-keys")

@@ -166,3 +166,18 @@ def test_after_a_change_of_pu_domain_the_start_tells_how_many_units_are_late_and
     assert "1 units use a previous PU_DOMAIN" in block
     done = run_command(tmp_path, "late-units")
     assert (done.returncode, done.stdout.split()) == (0, [str(unit), "porch", "old.example"])
+
+
+def test_disk_is_freed_by_hand_without_a_gateway_and_beside_one(tmp_path):
+    assert run_command(tmp_path, "cleanup").returncode == 0
+    archives = tmp_path / "data" / "archives" / str(uuid4())
+    with GatewayProcess(tmp_path) as gateway:
+        gateway.wait_until_started()
+        archives.mkdir(parents=True)
+        (archives / "of a registry that is gone").write_bytes(b"x" * 500)
+        done = run_command(tmp_path, "cleanup")
+        assert gateway.stop() == 0
+    assert done.stdout.splitlines() == [
+        "removed mirrors: 0", "packed mirrors: 0", "removed archives: 1", "freed bytes: 500", "failed: 0",
+    ]  # fmt: skip
+    assert not archives.exists()
