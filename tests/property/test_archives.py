@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from pepeunit_gateway.api.ranges import UnsatisfiableError, find_span
 from pepeunit_gateway.firmware.archive import Archive, kept_outside_memory
+from pepeunit_gateway.firmware.jsonfile import dump_object
 from pepeunit_gateway.firmware.packing import ArchiveFormat
 from pepeunit_gateway.firmware.stems import load_stem, open_stem, store_stem
 from pepeunit_gateway.firmware.ustar import Member, header, padding
@@ -66,6 +68,21 @@ def test_a_zip_holds_every_file(tree, own):
             *sorted(tree.items()),
             *own.items(),
         ]
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+            max_leaves=10,
+        ),
+        max_size=4,
+    )
+)
+def test_env_and_schema_are_written_as_the_standard_library_writes_them(value):
+    assert dump_object(value) == json.dumps(value, indent=4, ensure_ascii=False).encode() + b"\n"
 
 
 @given(_TREES, _FORMATS)

@@ -1,6 +1,7 @@
 """A unit beside its Repo, and which commit it should run. Source: protocol/firmware.md 7.5."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
@@ -151,12 +152,19 @@ async def target_of(mirrors: MirrorCache, row: Row[Any]) -> Target:
     return await resolve(mirrors, row.repository_registry_uuid, repo_rule(row), rule)
 
 
+_SMALL = 16 * 1024  # bytes of a file whose content is remembered: that of the units that are asked for again and again
+_known_schema = lru_cache(maxsize=64)(parse_schema_example)
+_known_env = lru_cache(maxsize=64)(parse_env_example)
+
+
 async def read_examples(mirrors: MirrorCache, registry: UUID, commit: str) -> tuple[SchemaExample, dict[str, JSON]]:
     """Return schema_example.json and env_example.json of a commit.
 
     Raises:
         GitRepoError, CustomJSONDecodeError: a file is missing or broken; the message says which and where.
     """
-    schema = parse_schema_example(await mirrors.read_file(registry, commit, "schema_example.json"))
-    env = parse_env_example(await mirrors.read_file(registry, commit, "env_example.json"))
-    return schema, env
+    schema = await mirrors.read_file(registry, commit, "schema_example.json")
+    env = await mirrors.read_file(registry, commit, "env_example.json")
+    parse_schema = _known_schema if len(schema or b"") <= _SMALL else parse_schema_example
+    parse_env = _known_env if len(env or b"") <= _SMALL else parse_env_example
+    return parse_schema(schema), dict(parse_env(env))

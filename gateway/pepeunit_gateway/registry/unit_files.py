@@ -104,7 +104,7 @@ class UnitFiles:
         target = await target_of(self._context.mirrors, row)
         example, env_example = await self._synced(row, target)
         env = dump_object(self._env(row, env_example, target.commit))
-        schema = json.dumps(await self._schema(uuid, example), indent=4).encode()
+        schema = dump_object(await self._schema(uuid, example))
         registry, has_source = row.repository_registry_uuid, not row.is_compilable_repo
         archive = await self._context.archives.build(registry, target.commit, env, schema, fmt, with_program=has_source)
         await self._arrive(agent, row)
