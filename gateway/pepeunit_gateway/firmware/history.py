@@ -21,6 +21,7 @@ __all__ = ["Commit", "History", "check_commit"]
 
 _READ_LIMIT = 30.0
 _PARALLEL = 4
+_NEAR = 500  # commits that are looked through for a tag before all are
 _MAX_FILE = 1024 * 1024
 _MAX_KEPT = 64 * 1024
 _MAX_LISTING = 64 * 1024 * 1024
@@ -56,6 +57,7 @@ class History:
         self._ceiling = replace(ceiling, file=None)
         self._slots = asyncio.Semaphore(_PARALLEL)
         self._tagged: Lru[tuple[str, str], tuple[str, ...]] = Lru(256)
+        self._newest: Lru[tuple[str, str], str] = Lru(1_024)
         self._contained: Lru[tuple[str, str], bool] = Lru(4_096)
         self._files: Lru[tuple[Path, str, str], tuple[bytes | None]] = Lru(512)
 
@@ -112,6 +114,21 @@ class History:
         found = tuple(commit for commit in _lines(output) if commit in refs.tag_of) if output else ()
         self._tagged.put((head, refs.key), found)
         return found
+
+    async def newest_tagged(self, mirror: Path, refs: Refs, head: str) -> str | None:
+        """Return the first of `tagged`, mostly without walking the whole history; None when there is none."""
+        known = self._tagged.get((head, refs.key))
+        if known is None and refs.tags:
+            found = self._newest.get((head, refs.key))
+            if found is not None:
+                return found
+            limit = f"--max-count={_NEAR}"
+            output = await self.git(mirror, "rev-list", limit, "--end-of-options", head, "--")
+            found = next((commit for commit in _lines(output) if commit in refs.tag_of), None)
+            if found is not None:
+                self._newest.put((head, refs.key), found)
+                return found
+        return next(iter(await self.tagged(mirror, refs, head)), None)
 
     async def contains(self, mirror: Path, head: str, commit: str) -> bool:
         """Tell whether `commit` (40 hex) lies on the branch that ends at `head`."""

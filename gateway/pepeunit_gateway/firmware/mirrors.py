@@ -195,7 +195,7 @@ class MirrorCache:
     async def newest_tagged(self, registry: UUID, branch: str) -> str | None:
         """Return the first tagged commit of a branch in the order of `commits`, None when it has no tag."""
         refs, head = self.refs(registry), self.head(registry, branch)
-        return next(iter(await self.history.tagged(self.mirror(registry), refs, head)), None)
+        return await self.history.newest_tagged(self.mirror(registry), refs, head)
 
     async def contains(self, registry: UUID, branch: str, commit: str) -> bool:
         """Tell whether `commit` (40 hex) lies on `branch`."""

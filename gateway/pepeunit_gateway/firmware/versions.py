@@ -96,7 +96,7 @@ def plan(repo: RepoRule, unit: UnitRule | None) -> Wanted:
 async def resolve(mirrors: MirrorCache, registry: UUID, repo: RepoRule, unit: UnitRule | None) -> Target:
     """Return the version that a unit (or with `unit=None` the repo) should run.
 
-    Starts at most one git process, and none when nothing changed since the last call.
+    Starts at most one git process, two where the last tag is far back; none when nothing changed since the last call.
 
     Raises:
         GitRepoError: there is no such version; the message says what is missing.
