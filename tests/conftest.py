@@ -4,11 +4,10 @@ A module that says `BOTH_DATABASES = True` runs every test once on SQLite and on
 many passed on each; a run in which the numbers differ has failed, unless single tests were asked for. So has one in
 which a test that was collected did not run, which only a fault in how workers share them could bring about.
 
-Hashes of passwords cost next to nothing, but in a module that says `REAL_PASSWORDS = True`.
+Hashes of passwords cost next to nothing but in tests with the fixture `real_passwords`.
 """
 
 import os
-from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -17,7 +16,7 @@ from hypothesis import settings
 
 from tests.support.counts import PARAMETER, Counts
 from tests.support.databases import KINDS, open_database, session_databases
-from tests.support.password_costs import cheap_passwords
+from tests.support.password_costs import cheap_passwords, costly_passwords
 from tests.support.workers import Portions, rank
 
 # `make fuzz` asks for many more. A deadline per example only measures what else runs on the machine.
@@ -58,14 +57,20 @@ def pytest_generate_tests(metafunc):
 def database_kind(request):
     """The database of the tests that run now."""
     kind = getattr(request, "param", KINDS[0])
-    real_passwords = getattr(request.module, "REAL_PASSWORDS", False)
-    with session_databases.using(kind), nullcontext() if real_passwords else cheap_passwords():
+    with session_databases.using(kind), cheap_passwords():
         yield kind
 
 
 @pytest.fixture(autouse=True)
 def _databases_of_one_test(database_kind):  # noqa: ARG001 - only the order counts
     with session_databases.scope():
+        yield
+
+
+@pytest.fixture
+def real_passwords():
+    """Hashes at the program's own cost."""
+    with costly_passwords():
         yield
 
 

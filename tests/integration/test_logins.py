@@ -24,8 +24,7 @@ from tests.support.gateway import PASSWORD, GatewayUnderTest
 from tests.support.redis import RedisServer
 
 BOTH_DATABASES = True
-REAL_PASSWORDS = True
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("real_passwords")]
 
 STATIC = "salt-of-an-older-installation"
 ANSWER = (401, "401: 1: No Access: login or password is wrong")

@@ -227,6 +227,7 @@ async def _together(gateway, method, path, calls):
     return {reply.status for reply in replies}
 
 
+@pytest.mark.usefixtures("real_passwords")  # cheap ones keep nobody waiting
 async def test_whatever_many_logins_and_passwords_at_once_are_answered_is_documented(gateway):
     admin, numbers = await gateway.admin(), range(_AT_ONCE)
     made = (admin.post("/users", {"login": f"crowd-{number}", "password": PASSWORD}) for number in numbers)

@@ -8,7 +8,8 @@ import pytest
 from pepeunit_gateway.access import passwords
 from pepeunit_gateway.access.passwords import StoredPassword, Verdict, hash_password, verify_password
 
-REAL_PASSWORDS = True
+pytestmark = pytest.mark.usefixtures("real_passwords")
+
 PASSWORD = "correct-horse"
 STATIC = "salt-of-an-older-installation"
 DYNAMIC = base64.b64encode(bytes(range(16))).decode()
