@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -142,3 +144,19 @@ async def test_w13_of_many_who_fetch_a_registry_at_once_one_does(tmp_path):
             path = f"/repository_registry/update_local_repository/{uuid}"
             replies = await asyncio.gather(*(user.patch(path) for user in people * 3))
     assert sorted(reply.status for reply in replies) == [204] + [429] * 8
+
+
+async def test_w20_credentials_that_were_withdrawn_are_found_out_though_those_of_another_user_still_work(private):
+    """W20: what opened the repository once must not open it for ever."""
+    newer = {"username": "reader", "pat_token": "newer-token"}
+    private.git.credentials = (newer["username"], newer["pat_token"])
+    assert await private.store(private.bob, newer) == 204
+    assert (await private.slot(private.alice), await private.slot(private.bob)) == ("Valid", "Valid")
+    context = private.gateway.registry.context
+    for day in range(2):
+        later = context.clock() + timedelta(days=day)
+        on_that_day = replace(context, clock=lambda later=later: later)
+        assert (await sync_repository(on_that_day, UUID(private.uuid)))[0]
+    assert (await private.slot(private.alice), await private.slot(private.bob)) == ("Error", "Valid")
+    assert (await private.reads(private.alice), await private.reads(private.bob)) == (403, 200)
+    assert await private.sync_status() == "Updated"

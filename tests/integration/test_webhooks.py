@@ -4,10 +4,14 @@ import asyncio
 import json
 import threading
 from contextlib import contextmanager
+from itertools import count
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 
+from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
+from pepeunit_gateway.storage.outages import DatabaseAwayError
 from tests.support.field_unit import FieldUnit, eventually
 from tests.support.polling import until
 from tests.support.rest_world import world
@@ -15,21 +19,23 @@ from tests.support.sample_program import make_unit
 from tests.support.webhooks import Webhook
 
 BOTH_DATABASES = True
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NEVER = 3600
 TAKEN = {"is_fetch_planned": True}
+_numbers = count(1)
 
 
-@pytest.fixture
-async def stage(tmp_path):
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory):
     """A gateway that looks at its repositories once, at its start."""
-    async with world(tmp_path, repo_poll_interval=NEVER) as stage:
+    async with world(tmp_path_factory.mktemp("world"), repo_poll_interval=NEVER) as stage:
         yield stage
 
 
 async def connected(stage):
     """A unit that runs its target and listens to its commands."""
-    made = await make_unit(stage.alice, stage.repo["uuid"], "unit-1")
+    made = await make_unit(stage.alice, stage.repo["uuid"], f"unit-{next(_numbers)}")
     unit = await FieldUnit.connect(stage.gateway, stage.alice, made["uuid"])
     assert await unit.subscribe(unit.topic("input_base_topic", "update/pepeunit")) == [True]
     await unit.report(unit.env["PU_COMMIT_VERSION"])
@@ -42,7 +48,7 @@ async def connected(stage):
 
 
 def push(stage, text="new"):
-    stage.tree.write("main.py", f"print('{text}')\n")
+    stage.tree.write("main.py", f"print('{text} after {stage.tree.head()}')\n")
     commit = stage.tree.commit(text)
     stage.tree.push()
     return commit
@@ -143,7 +149,7 @@ async def test_pushes_within_the_interval_become_one_fetch_after_it(tmp_path, mo
 
 async def test_a_push_ends_the_pause_after_failures(stage):
     unit, hook = await connected(stage), await Webhook.make(stage.alice, stage.registry["uuid"])
-    path = f"/repository_registry/{stage.registry['uuid']}"
+    path, new = f"/repository_registry/{stage.registry['uuid']}", ""
 
     async def state():
         return (await stage.alice.get(path)).body["sync_status"]
@@ -183,3 +189,21 @@ async def test_a_registry_that_is_deleted_after_its_push_was_told_harms_nothing(
     unit, new = await connected(stage), push(stage)
     await other.github()
     assert await commanded(unit) == new
+
+
+async def test_a_push_that_cannot_be_looked_up_at_once_is_not_lost(stage, monkeypatch):
+    """The database may be away for a moment after the answer."""
+    unit, hook = await connected(stage), await Webhook.make(stage.alice, stage.registry["uuid"])
+    real, failed = RepositoryPoll._registered, []
+
+    async def registered(poll, which):
+        if which is not None and len(failed) < 2:
+            failed.append(which)
+            raise DatabaseAwayError("the server was stopped")
+        return await real(poll, which)
+
+    monkeypatch.setattr(RepositoryPoll, "_registered", registered)
+    new = push(stage)
+    assert (await hook.github()).status == 202
+    assert await commanded(unit) == new
+    assert len(failed) == 2

@@ -1,9 +1,12 @@
 """Pushes that are told: fetched at once, then once after each interval, and none is lost."""
 
 import asyncio
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pepeunit_gateway.jobs.push_requests import PushRequests
 
@@ -101,3 +104,32 @@ def test_one_that_is_gone_or_a_stop_ends_what_waits(clock, requests, fetched):
     clock.pass_by(60.0)
     assert len(fetched) == 2
     assert set(requests._last) == {TWO}
+
+
+@given(st.lists(st.one_of(st.just("push"), st.just("poll"), st.floats(0.1, 8.0)), max_size=60))
+def test_every_push_is_followed_by_a_fetch_and_two_that_were_asked_for_keep_their_distance(events):
+    clock, asked, begun = Clock(), [], []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(asyncio, "get_running_loop", lambda: clock)
+
+        def fetch(uuid, _):
+            asked.append(clock.now)
+            begin(uuid)
+
+        def begin(uuid):
+            begun.append((clock.now, len(pushes)))
+            requests.begun(uuid)
+
+        pushes, requests = [], PushRequests(10.0, fetch)
+        for event in events:
+            if event == "push":
+                pushes.append(clock.now)
+                requests.ask(ONE, "a")
+            elif event == "poll":
+                begin(ONE)
+            else:
+                clock.pass_by(event)
+        clock.pass_by(10.0)
+        assert requests._waiting == {}
+    assert len(pushes) == max((seen for _, seen in begun), default=0)
+    assert all(later - earlier >= 10.0 for earlier, later in pairwise(asked))
