@@ -130,7 +130,7 @@ async def _act(place: Place, act: str, last: int | None) -> list[str]:
 
     fetching.run_git = counted
     async with place.opened() as (mirrors, archives):
-        with points.watch_files():
+        with points.watch_files(half_written=True):
             await ACTS[act](place, mirrors, archives)
         return points.labels
 

@@ -52,6 +52,7 @@ _EFFECTS = (
     "os.truncate",
     "subprocess.Popen",
 )
+_AFTER = ("flush", "fsync")
 _IGNORED = ("PRAGMA", "BEGIN")
 
 State = dict[str, list[str]]
@@ -76,6 +77,7 @@ class Points:
         self.labels: list[str] = []
         self._last = last
         self._lock = threading.Lock()
+        self._opening = threading.local()
 
     def passed(self, label: str) -> None:
         with self._lock:
@@ -95,9 +97,15 @@ class Points:
             yield
 
     @contextmanager
-    def watch_files(self) -> Iterator[None]:
-        """Let file effects and starts of programs be points; for the rest of this process."""
+    def watch_files(self, *, half_written: bool = False) -> Iterator[None]:
+        """Let file effects and starts of programs be points; for the rest of this process.
+
+        With `half_written` so are the moments after a file was opened, and so made or emptied, and after each flush.
+        """
         sys.addaudithook(self._audited)
+        if half_written:
+            threading.setprofile(self._profiled)
+            sys.setprofile(self._profiled)
         yield
         self.passed("the act has ended")
 
@@ -108,8 +116,19 @@ class Points:
     def _audited(self, name: str, arguments: tuple[Any, ...]) -> None:
         writes = name == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES
         writes = writes and arguments[2] & os.O_TMPFILE != os.O_TMPFILE  # nobody ever sees such a file
+        self._opening.writes = writes
         if writes or name in _EFFECTS:
             self.passed(f"before {name} {arguments[0]!s:.60}")
+
+    def _profiled(self, _frame: object, event: str, function: Any) -> None:
+        if event != "c_return":
+            return
+        name = function.__name__
+        if name == "open" and getattr(self._opening, "writes", False):
+            self._opening.writes = False
+            self.passed("after open")
+        elif name in _AFTER:
+            self.passed(f"after {name}")
 
 
 def forked(work: Callable[[], Awaitable[Any]]) -> tuple[int, Any]:
