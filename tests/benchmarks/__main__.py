@@ -9,10 +9,10 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import gateway, rest, sdk_import
+from tests.benchmarks import archives, gateway, rest, sdk_import
 from tests.benchmarks.figure import Figure
 
-MODULES = {name: module for module in (sdk_import, gateway, rest) for name in module.NAMES}
+MODULES = {name: module for module in (sdk_import, gateway, rest, archives) for name in module.NAMES}
 
 
 def show(item: Figure | str) -> None:
@@ -28,6 +28,9 @@ async def run(names: set[str]) -> None:
             show(item)
     if names & set(rest.NAMES):
         async for item in rest.measure(names):
+            show(item)
+    if names & set(archives.NAMES):
+        async for item in archives.measure(names):
             show(item)
 
 

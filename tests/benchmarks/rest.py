@@ -35,7 +35,7 @@ from tests.support.git_server import GitServer
 from tests.support.postgres import PostgresServer
 from tests.support.sample_program import make_repo, sample_tree
 
-__all__ = ["NAMES", "measure"]
+__all__ = ["API", "NAMES", "Client", "measure"]
 
 NAMES = ("rest.postgresql", "rest.sqlite")
 API = "/pepeunit/api/v1"
@@ -144,7 +144,7 @@ def _database_cpu(pid: int | None) -> float:
     return 0.0 if pid is None else sum(_cpu(one) for one in (pid, *descendants(pid)))
 
 
-class _Client:
+class Client:
     """The client's process."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class _Client:
         self._process.communicate()
 
 
-async def _measure_case(stage: Stage, client: _Client, name: str, case: Case) -> AsyncIterator[Figure | str]:
+async def _measure_case(stage: Stage, client: Client, name: str, case: Case) -> AsyncIterator[Figure | str]:
     requests = [stage.request(*one) for one in case.requests(stage)]
     port = stage.gateway.http_port
     warm = await client.run(Job(port, requests, CONNECTIONS, WARM_UP))
@@ -194,7 +194,7 @@ async def _measure_case(stage: Stage, client: _Client, name: str, case: Case) ->
     yield Figure(f"{name}.p95", percentile(paced.latencies, 0.95) * 1000, "ms", None if case.acts else LATENCY)
 
 
-async def _measure_strain(stage: Stage, client: _Client, name: str) -> AsyncIterator[Figure | str]:
+async def _measure_strain(stage: Stage, client: Client, name: str) -> AsyncIterator[Figure | str]:
     """Very many requests after each other, and many at a time."""
     requests = [stage.request(*one) for case in READS[:1] + READS[4:] for one in case.requests(stage)]
     port, pid = stage.gateway.http_port, stage.gateway.process.pid
@@ -262,7 +262,7 @@ async def _stage(folder: Path, url: str, database_pid: int | None) -> AsyncItera
 
 async def _measure(name: str, folder: Path, url: str, database_pid: int | None) -> AsyncIterator[Figure | str]:
     async with _stage(folder, url, database_pid) as stage:
-        client = _Client()
+        client = Client()
         try:
             for case in READS:
                 async for item in _measure_case(stage, client, f"{name}.{case.name}", case):

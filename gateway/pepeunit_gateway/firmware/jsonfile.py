@@ -120,7 +120,7 @@ def _place(path: _Path) -> str:
 
 def dump_object(value: Mapping[str, Any]) -> bytes:
     """Write an object the way archives carry it: UTF-8, indent 4, the order of keys kept, a newline at the end."""
-    return _indented(value, "\n").encode() + b"\n"
+    return _indented(dict(value), "\n").encode() + b"\n"
 
 
 def _indented(value: object, margin: str) -> str:
@@ -128,7 +128,7 @@ def _indented(value: object, margin: str) -> str:
     if isinstance(value, str):
         return encode_basestring(value)
     inner = margin + "    "
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, dict) and value:
         members = [f"{encode_basestring(key)}: {_indented(item, inner)}" for key, item in value.items()]
         return f"{{{inner}{f',{inner}'.join(members)}{margin}}}"
     if isinstance(value, list) and value:
