@@ -5,7 +5,6 @@ import contextlib
 
 import pytest
 from sqlalchemy import func, select
-from structlog.testing import capture_logs
 
 from pepeunit_gateway.jobs import duty as duty_module
 from pepeunit_gateway.jobs.duty import Duty
@@ -13,6 +12,7 @@ from pepeunit_gateway.jobs.expiry import expire
 from pepeunit_gateway.parts import make_context
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.data_folder import prepare_folder
+from pepeunit_gateway.storage.fences import LeaseLostError
 from pepeunit_gateway.storage.own_tables import leases
 from tests.support.polling import until
 from tests.support.redis import RedisServer
@@ -96,15 +96,11 @@ async def test_w44_a_holder_that_slept_through_the_end_of_its_lease_changes_noth
         async with context.act():
             written.append(context)
 
-    await two.do(write)
-
-    async def write_slowly(_):
+    await write(await two.taken())
+    with pytest.raises(LeaseLostError):
         await write(slow)
-
-    with capture_logs() as logs:
-        await one.do(write_slowly)
     assert len(written) == 1
-    assert [line["event"] for line in logs] == ["duty.refused"]
+    one.refused()
     assert one.lease is None
     await one.keep()
     assert one.lease is None  # the other has it
@@ -116,12 +112,16 @@ async def highest(context):
         return (await connection.execute(select(func.max(leases.c.fence)))).scalar_one()
 
 
+async def work(duty):
+    await expire(await duty.taken())
+
+
 async def test_w57_a_job_waits_for_the_duty_and_runs_under_it(contexts):
     one, two = (Duty(context, name) for context, name in zip(contexts, ("one", "two"), strict=True))
     await one.keep()
-    waiting = asyncio.create_task(two.do(expire))
+    waiting = asyncio.create_task(work(two))
     async with running(two):
-        await one.do(expire)
+        await work(one)
         assert not waiting.done()
         await one.stop()
         async with asyncio.timeout(20):

@@ -1,11 +1,16 @@
 """Jobs over REST and in the metrics: what ran, what failed, and asking for a run."""
 
+from uuid import UUID
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pepeunit_gateway.registry.audit import Audit
+from pepeunit_gateway.storage.tables import units
 from tests.support.gateway import GatewayUnderTest
 from tests.support.polling import until
+from tests.support.rest_world import world
+from tests.support.sample_program import make_unit
 
 BOTH_DATABASES = True
 
@@ -104,6 +109,21 @@ async def test_w57_a_failing_job_shows_in_rest_and_metrics_and_the_next_run_come
     again = await metrics(gateway)
     name = "pepeunit_job_last_success_timestamp_seconds"
     assert again[name]["expiry",] > counted[name]["expiry",] > 0
+
+
+async def test_w50_the_job_update_commands_only_units_that_do_not_run_their_target(tmp_path):
+    async with world(tmp_path, repo_poll_interval=3600.0) as stage:
+        made = [await make_unit(stage.alice, stage.repo["uuid"], name) for name in ("behind", "current", "unseen")]
+        async with stage.gateway.registry.context.database.write() as connection:
+            for unit, commit in zip(made, ("0" * 40, stage.tree.head(), None), strict=True):
+                mine = units.update().where(units.c.uuid == UUID(unit["uuid"]))
+                await connection.execute(mine.values(current_commit_version=commit))
+        await ask(stage.admin, "update")
+        await ended(stage.admin, "update", "Done")
+        (run,) = await runs(stage.admin, job="update", outcome="Done")
+        assert run["details"] == {"commanded": 1}
+        states = [(await stage.alice.get(f"/units/{unit['uuid']}")).body["firmware_update_status"] for unit in made]
+        assert states == ["RequestSent", None, None]
 
 
 async def test_a_job_that_there_is_not_is_404_and_who_is_no_admin_asks_for_none(gateway):

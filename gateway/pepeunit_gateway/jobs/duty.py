@@ -5,14 +5,13 @@ A gateway that ends gives the lease back, and another takes it within a second; 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from random import Random, SystemRandom
 
 import structlog
 
 from pepeunit_gateway.bus.port import Lease
 from pepeunit_gateway.registry.context import Context
-from pepeunit_gateway.storage.fences import LeaseLostError, highest_fence
+from pepeunit_gateway.storage.fences import highest_fence
 
 __all__ = ["Duty"]
 
@@ -82,14 +81,6 @@ class Duty:
             self._dropped.clear()
         self._until = began + _TTL
         self._taken.set()
-
-    async def do(self, act: Callable[[Context], Awaitable[None]]) -> None:
-        """Wait until this gateway has the lease and do something under it; what is refused is left to the successor."""
-        context = await self.taken()
-        try:
-            await act(context)
-        except LeaseLostError:
-            self.refused()
 
     async def taken(self) -> Context:
         """Wait until this gateway has the lease and return the context to work in."""
