@@ -9,10 +9,10 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import archives, gateway, rest, sdk_import
+from tests.benchmarks import archives, gateway, rest, sdk_import, sync, versions
 from tests.benchmarks.figure import Figure
 
-MODULES = {name: module for module in (sdk_import, gateway, rest, archives) for name in module.NAMES}
+MODULES = {name: module for module in (sdk_import, gateway, rest, archives, sync, versions) for name in module.NAMES}
 
 
 def show(item: Figure | str) -> None:
@@ -32,6 +32,10 @@ async def run(names: set[str]) -> None:
     if names & set(archives.NAMES):
         async for item in archives.measure(names):
             show(item)
+    for module in (sync, versions):
+        if names & set(module.NAMES):
+            async for item in module.measure(names):
+                show(item)
 
 
 def main(arguments: list[str]) -> int:
