@@ -12,7 +12,7 @@ import pytest
 
 from pepeunit_gateway.jobs.outbox_sender import OutboxSender
 from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
-from pepeunit_gateway.registry import edges, unit_creation, unit_files, updates, verdicts
+from pepeunit_gateway.registry import moves, unit_creation, unit_files, updates, verdicts
 from pepeunit_gateway.registry.outbox import Command, queue_commands
 from pepeunit_gateway.registry.syncing import sync_repository
 from pepeunit_gateway.storage.tables import repository_registry
@@ -107,7 +107,7 @@ async def test_an_output_that_is_made_private_while_a_stranger_links_it_stays_cl
     second = (await make_unit(stage.bob, stage.repo["uuid"], "bobs"))["uuid"]
     output = (await nodes_of(stage.alice, first))["temperature/pepeunit"]["uuid"]
     target = (await nodes_of(stage.bob, second))["set_fan/pepeunit"]["uuid"]
-    meanwhile(edges, lambda: stage.alice.patch(f"/unit_nodes/{output}", {"visibility_level": "Private"}))
+    meanwhile(moves, lambda: stage.alice.patch(f"/unit_nodes/{output}", {"visibility_level": "Private"}))
     body = {"node_output_uuid": output, "node_input_uuid": target}
     assert (await stage.bob.post("/unit_nodes/create_unit_node_edge", body)).status == 403
 
@@ -135,10 +135,11 @@ async def test_a_command_that_replaces_one_under_way_is_not_taken_for_sent(stage
     unit = UUID((await make_unit(stage.alice, stage.repo["uuid"], "unit-1"))["uuid"])
     started, gate, published = asyncio.Event(), asyncio.Event(), []
 
-    async def deliver(command: Command) -> None:
+    async def deliver(command: Command) -> bool:
         published.append(json.loads(command.payload)["PU_COMMIT_VERSION"])
         started.set()
         await gate.wait()
+        return True
 
     for task in stage.gateway.gateway._tasks:
         if task.get_name() == "outbox":
