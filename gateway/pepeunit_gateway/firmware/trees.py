@@ -30,6 +30,7 @@ _SELECT_LIMIT = 10.0
 _CHUNK = 1024 * 1024
 _HIDDEN_IN_HFS = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 _GIT_FOLDER = re.compile(r"(\.git|git~1)[ .]*(:.*)?", re.IGNORECASE | re.DOTALL)
+_FACTS = re.compile(rb"(\d+) \w+ ([0-9a-f]{40}) +(\d+|-|BAD)")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -56,7 +57,12 @@ def parse_ls_tree(output: bytes) -> list[TreeFile]:
     files: list[TreeFile] = []
     for row in rows:
         facts, _, raw = row.partition(b"\t")
-        mode, _kind, blob, size = facts.split()
+        found = _FACTS.fullmatch(facts)
+        if found is None:
+            raise GitRepoError(
+                f"The list of files holds {row!r:.100}, which is no file; synchronise the registry again"
+            )
+        mode, blob, size = found.groups()
         if mode not in _REGULAR:
             continue
         try:
@@ -68,7 +74,7 @@ def parse_ls_tree(output: bytes) -> list[TreeFile]:
         parts = path.split("/")
         if any(part in {"", ".", ".."} for part in parts):
             raise GitRepoError(f"The path {path[:100]!r} cannot be unpacked safely; remove it from the repository")
-        if not size.isdigit():
+        if not size.isdigit():  # BAD: git has not got it
             raise GitRepoError(f"{path[:100]!r} cannot be read from the repository; synchronise its registry again")
         if parts[0] not in _GENERATED and not any(map(_is_git_folder, parts)):
             files.append(TreeFile(path, blob.decode(), int(size), _REGULAR[mode]))
