@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from tests.support.compiled_program import CompiledProgram, link
 from tests.support.field_unit import eventually
 from tests.support.redis import RedisServer
 from tests.support.two_gateways_inside import two_gateways
@@ -78,3 +79,23 @@ async def both_fetched(pair, commit):
         return [gateway.registry.context.mirrors.head(uuid, "main") for gateway in pair.gateways]
 
     await eventually(heads, [commit] * 2)
+
+
+async def test_a_release_that_is_told_to_the_gateway_that_is_not_on_duty_reaches_its_units(pair, tmp_path):
+    """No branch and no tag moves with it, so that the one on duty finds nothing new in its own mirror."""
+    program = CompiledProgram(pair.one.gateway, pair.one.alice, tmp_path, "Github", "blink")
+    try:
+        program.release("v1", "pi")
+        await program.make_repo()
+        unit, commit = await program.connected("unit", "pi"), program.push("v2")
+        hook = await Webhook.make(pair.one.alice, program.registry["uuid"])
+        await hook.github()
+        await program.told(unit.api.uuid, "'v2' is not known")
+        program.release("v2", "pi")
+        there = Webhook(pair.second.nobody, hook.registry, hook.secret)
+        assert (await there.github(event="release")).status == 202
+        command = await program.command(unit)
+        assert (command["PU_COMMIT_VERSION"], command["COMPILED_FIRMWARE_LINK"]) == (commit, link("v2", "pi"))
+        assert await unit.hears_nothing()
+    finally:
+        program.server.stop()
