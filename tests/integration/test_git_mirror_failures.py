@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from pepeunit_gateway.errors import RepositoryRegistryError
+from tests.support.endless import endless_list, endless_pack, endless_progress
 from tests.support.git_server import Fault, GitServer
-from tests.support.repository import ServedRepository
+from tests.support.repository import MIB, ServedRepository
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def noise(size):
     return random.Random(size).randbytes(size)
 
 
+ADVERTISED = "application/x-git-upload-pack-advertisement"
 FAULTS = [
     (Fault(status=500), "error of its own"),
     (Fault(status=404), "no git repository"),
@@ -38,6 +40,8 @@ FAULTS = [
     (Fault(cut_after=0), "broke off"),
     (Fault(cut_after=100), "broke off"),
     (Fault(status=200, headers={"Content-Type": "text/html"}, body=b"<html>"), "announces no branches"),
+    (Fault(status=200, headers={"Content-Type": ADVERTISED}, body=b"\0" * 999), "failed: "),
+    (Fault(endless=endless_pack), r"more than 2 MiB; .* PU_MAX_EXTERNAL_REPO_SIZE"),
 ]
 
 
@@ -49,7 +53,7 @@ async def test_w19_whatever_the_server_does_the_old_mirror_goes_on_serving(repos
     repository.tree.push()
     repository.server.fault = fault
     with pytest.raises(RepositoryRegistryError, match=hint):
-        await repository.sync()
+        await repository.sync(repository.cache(max_size=2 * MIB))
     assert repository.mirrors.head(repository.registry, "main") == repository.first
     assert await repository.main_py() == b"print('one')\n"
     assert repository.leftovers() == set()
@@ -102,6 +106,25 @@ async def test_a_server_that_takes_a_connection_and_is_silent_is_given_up_soon(r
         async with asyncio.timeout(10):
             with pytest.raises(RepositoryRegistryError, match=r"did not answer within 1 s|sent nothing for too long"):
                 await silent.sync(repository.registry, f"{scheme}://127.0.0.1:{port}/sample.git", None)
+
+
+async def test_a_server_that_only_talks_is_given_up_after_the_time_limit(repository):
+    await repository.sync()
+    repository.tree.commit("second")
+    repository.tree.push()
+    repository.server.fault = Fault(endless=endless_progress)
+    with pytest.raises(RepositoryRegistryError, match=r"longer than 1 s"):
+        await repository.sync(repository.cache(timeout=1))
+    assert await repository.main_py() == b"print('one')\n"
+
+
+async def test_a_first_answer_without_end_takes_neither_memory_nor_the_old_version(repository):
+    """The list of branches is read by git too, which is ended by the limit on its memory."""
+    await repository.sync()
+    repository.server.fault = Fault(endless=endless_list, held="GET")
+    with pytest.raises(RepositoryRegistryError, match="too much memory"):
+        await repository.sync(repository.cache(max_size=MIB))
+    assert await repository.main_py() == b"print('one')\n"
 
 
 async def test_a_slow_server_that_lives_is_waited_for(repository):

@@ -5,7 +5,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-__all__ = ["endless_pack", "endless_progress"]
+__all__ = ["endless_list", "endless_pack", "endless_progress"]
 
 _PIECE = 32_768
 _OBJECTS = 100_000
@@ -27,6 +27,16 @@ def endless_progress() -> Iterator[bytes]:
     yield _SECTION
     while True:
         yield _packet(_PROGRESS + b"Compressing objects: 1%\r" * 100)
+
+
+def endless_list() -> Iterator[bytes]:
+    """Branches upon branches, in the form of protocol version 0."""
+    yield b"001e# service=git-upload-pack\n0000"
+    yield _packet(b"%040x refs/heads/main\0agent=git/2.39.5\n" % 1)
+    number = 0
+    while True:
+        yield b"".join(_packet(b"%040x refs/heads/b%d\n" % (1, index)) for index in range(number, number + 1_000))
+        number += 1_000
 
 
 def _packet(content: bytes) -> bytes:

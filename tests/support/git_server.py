@@ -40,8 +40,8 @@ class Fault:
 
     A `status` instead of an answer (with `headers` and `body`); a reset after `cut_after` bytes of a POST answer; every
     request, or every one of the method `held`, waits until `release` is set (`arrived` tells that one waits); a POST
-    answer comes in five pieces with `pause` seconds before each; or `endless` is what answers a fetch instead of git,
-    piece by piece for as long as the client takes it.
+    answer comes in five pieces with `pause` seconds before each; or `endless` is what answers a fetch (with `held` GET:
+    the question for branches) instead of git, piece by piece for as long as the client takes it.
     """
 
     status: int | None = None
@@ -210,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(fault.status, fault.headers, fault.body)
         elif not self._allowed(authorization):
             self._answer(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"no access\n")
-        elif fault.endless is not None and b"command=fetch" in body:
+        elif fault.endless is not None and (self.command == fault.held or b"command=fetch" in body):
             self._pour(fault.endless(), is_last=b"0009done\n" in body)
         else:
             self._run_backend(body, fault if self.command == "POST" else Fault())
@@ -286,9 +286,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a fetch of protocol version 2; where the client still asks for what is common, it is told enough."""
         try:
             self.send_response(200)
-            self.send_header("Content-Type", "application/x-git-upload-pack-result")
+            kind = "advertisement" if self.command == "GET" else "result"
+            self.send_header("Content-Type", f"application/x-git-upload-pack-{kind}")
             self.end_headers()
-            if not is_last:
+            if not is_last and self.command == "POST":
                 self.wfile.write(b"0014acknowledgments\n000aready\n0001")
             for piece in pieces:
                 self.wfile.write(piece)
