@@ -64,7 +64,7 @@ async def fill(registry) -> dict[UUID, str]:
     return server_of
 
 
-async def test_servers_that_are_silent_take_nobody_elses_turn(registry, monkeypatch):
+async def test_w21_servers_that_are_silent_take_nobody_elses_turn(registry, monkeypatch):
     server_of = await fill(registry)
     silent = {uuid for uuid, name in server_of.items() if name.startswith("silent")}
     servers = Servers(silent, server_of)

@@ -129,7 +129,7 @@ async def test_a_push_during_a_fetch_is_followed_by_another(stage, monkeypatch):
         await until(lambda: asyncio.sleep(0, len(begun)), lambda count: count == 2)
 
 
-async def test_pushes_within_the_interval_become_one_fetch_after_it(tmp_path, monkeypatch):
+async def test_w13_pushes_within_the_interval_become_one_fetch_after_it(tmp_path, monkeypatch):
     async with world(tmp_path, repo_poll_interval=NEVER, min_interval_sync_repository=1.0) as stage:
         unit, hook = await connected(stage), await Webhook.make(stage.alice, stage.registry["uuid"])
         with counted(stage, monkeypatch) as begun:
