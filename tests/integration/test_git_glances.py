@@ -44,7 +44,7 @@ def processes(monkeypatch):
     return runs
 
 
-async def test_a_sync_without_news_asks_the_server_once_and_starts_nothing(repository, processes):
+async def test_w51_a_sync_without_news_asks_the_server_once_and_starts_nothing(repository, processes):
     for mirrors in (repository.mirrors, repository.mirrors, repository.cache()):  # the last as after a restart
         result = await repository.sync(mirrors)
         assert (result.changed, result.size) == (False, await mirrors.size(repository.registry))

@@ -86,7 +86,7 @@ TROUBLE = {
 
 
 @pytest.mark.parametrize(("fault", "hint"), TROUBLE.values(), ids=TROUBLE.keys())
-async def test_a_server_in_trouble_harms_no_unit_is_told_and_forgiven(stage, unit, fault, hint):
+async def test_w19_a_server_in_trouble_harms_no_unit_is_told_and_forgiven(stage, unit, fault, hint):
     before, _ = await served(stage, unit)
     stage.git.fault = fault
     new = push(stage)
@@ -97,7 +97,7 @@ async def test_a_server_in_trouble_harms_no_unit_is_told_and_forgiven(stage, uni
     await eventually(lambda: told(stage, ""), ("Updated", True))
 
 
-async def test_a_server_that_is_down_harms_no_unit_is_told_and_found_again(stage, unit):
+async def test_w19_a_server_that_is_down_harms_no_unit_is_told_and_found_again(stage, unit):
     before, _ = await served(stage, unit)
     stage.git.stop()
     new = push(stage)
@@ -110,7 +110,7 @@ async def test_a_server_that_is_down_harms_no_unit_is_told_and_found_again(stage
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_units_are_served_while_a_silent_server_is_waited_for(stage, unit, method):
+async def test_w19_units_are_served_while_a_silent_server_is_waited_for(stage, unit, method):
     before, _ = await served(stage, unit)
     fault = Fault(release=threading.Event(), held=method)
     stage.git.fault = fault

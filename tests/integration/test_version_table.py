@@ -111,7 +111,7 @@ async def test_without_a_tag_on_the_branch_nothing_follows_tags(tmp_path):
                 await resolve(served.mirrors, served.registry, rule, None)
 
 
-async def test_a_tag_that_is_far_back_is_found_and_remembered(history, monkeypatch):
+async def test_w48_a_tag_that_is_far_back_is_found_and_remembered(history, monkeypatch):
     monkeypatch.setattr(history_module, "_NEAR", 1)
     mirrors = history.served.cache()
     for _ in range(2):
