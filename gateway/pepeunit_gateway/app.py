@@ -230,11 +230,14 @@ class Gateway:
     async def _publish(self, topic: str, payload: bytes) -> None:
         await self.broker.publish(topic, payload, timeout=_PUBLISH_TIMEOUT)
 
-    async def _deliver(self, context: Context, command: Command) -> None:
-        """Publish a command; one that makes a unit subscribe anew comes after the rights it will need."""
+    async def _deliver(self, context: Context, command: Command) -> bool:
+        """Publish a command and tell whether its unit was subscribed.
+
+        One that makes a unit subscribe anew comes after the rights it will need.
+        """
         if command.command is BackendTopicCommand.SCHEMA_UPDATE:
             await renew_grants(context, self.broker, command.unit_uuid)
-        await self._publish(command.topic, command.payload)
+        return await self.broker.publish(command.topic, command.payload, timeout=_PUBLISH_TIMEOUT)
 
     def _spawn(self, name: str, act: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(keep_running(name, act), name=name))

@@ -96,9 +96,11 @@ def ingest_config(settings: Settings, previous_domains: tuple[str, ...] = ()) ->
 def broker_config(settings: Settings, previous_domains: tuple[str, ...] = ()) -> ManagedBrokerConfig:
     """Return where the broker lies and listens, and its limits; what comes to a previous domain is heard too."""
     domains = (settings.domain, *previous_domains)
+    # what units say; not what they are told, or every command would have a subscriber (jobs/outbox_sender.py)
+    topics = "output_base_topic/+/+/pepeunit", "+/pepeunit"
     return ManagedBrokerConfig(
         directory=settings.data_dir / "broker",
-        subscriptions=tuple(topic for name in domains for topic in (f"{name}/+/+/+/pepeunit", f"{name}/+/pepeunit")),
+        subscriptions=tuple(f"{name}/{topic}" for name in domains for topic in topics),
         listen_host=settings.listen_host_mqtt,
         listen_port=settings.mqtt_port,
         max_packet_size=settings.max_payload_bytes,

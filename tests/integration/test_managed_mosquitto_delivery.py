@@ -9,10 +9,13 @@ from tests.support.mqtt import (
     DEADLINE,
     DISCONNECT_PACKET,
     PUBACK,
+    SUBACK,
     Inbox,
     publish_packet,
     running,
+    subscribe_packet,
 )
+from tests.support.polling import until
 
 BOTH_LOOPS = True
 
@@ -148,15 +151,34 @@ async def test_a_full_backlog_stops_the_reading_and_loses_nothing(tmp_path):
     assert payloads_of(inbox) == sent
 
 
-async def test_the_gateway_publishes_many_commands_at_once(tmp_path):
+async def test_the_gateway_publishes_many_messages_at_once(tmp_path):
     async with running(tmp_path / "broker") as stand:
         unit = stand.fleet.add()
         wanted = {str(number).encode() for number in range(500)}
         await asyncio.gather(
-            *(stand.broker.publish(unit.command, payload, timeout=DEADLINE) for payload in sorted(wanted))
+            *(stand.broker.publish(unit.output, payload, timeout=DEADLINE) for payload in sorted(wanted))
         )
         await stand.inbox.wait_for(len(wanted))
         assert set(payloads_of(stand.inbox)) == wanted
+
+
+async def test_a_publish_tells_whether_anybody_was_subscribed(tmp_path):
+    """The gateway itself is not: it subscribes to what units say."""
+    async with running(tmp_path / "broker") as stand:
+        unit = stand.fleet.add()
+
+        async def command():
+            heard = stand.broker.hears(unit.uuid, unit.command)
+            return heard, await stand.broker.publish(unit.command, b"{}", timeout=DEADLINE)
+
+        assert await command() == (False, False)
+        client = await stand.connect(unit)
+        assert await command() == (False, False)
+        await client.send(subscribe_packet(unit.command))
+        await client.expect(SUBACK)
+        assert await asyncio.gather(command(), command()) == [(True, True)] * 2
+        await client.close()
+        await until(command, lambda found: found == (False, False))
 
 
 async def test_a_publish_after_the_stop_fails(tmp_path):

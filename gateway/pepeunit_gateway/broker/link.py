@@ -36,6 +36,7 @@ _ANSWER_TIMEOUT = 10.0  # seconds for CONNACK and SUBACK
 _CLOSE_TIMEOUT = 1.0
 _FAILED_PAUSE = 1.0  # seconds between a handler's failure and the reconnect that brings its message again
 _REFUSED = 0x80
+_NO_SUBSCRIBER = 0x10  # a reason code of PUBACK
 
 # gmqtt reports each of its own packets; what matters is reported by this module.
 _quiet = logging.getLogger("gmqtt")
@@ -95,8 +96,8 @@ class Link:
         if any(code >= _REFUSED for code in granted):
             raise LinkError(f"mosquitto refused a subscription: {granted}")
 
-    async def publish(self, topic: str, payload: bytes) -> None:
-        """Publish with QoS 1 and wait for the acknowledgement, however long it takes.
+    async def publish(self, topic: str, payload: bytes) -> bool:
+        """Publish with QoS 1 and wait for the acknowledgement, however long it takes; tell whether anybody subscribed.
 
         Raises:
             LinkError: lost before the acknowledgement, or too many publishes without one.
@@ -107,7 +108,7 @@ class Link:
             self._client.publish(topic, payload, qos=1)
         except OverflowError as error:
             raise LinkError("too many publishes without an acknowledgement") from error
-        await self._unacknowledged.latest
+        return await self._unacknowledged.latest
 
     def abort(self) -> None:
         """Close the socket now; what is not acknowledged comes again over another link."""
@@ -184,16 +185,22 @@ class _Unacknowledged:
     is_empty = True
 
     def __init__(self) -> None:
-        self.latest: asyncio.Future[None]
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self.latest: asyncio.Future[bool]
+        self._waiting: dict[int, asyncio.Future[bool]] = {}
+        self._unheard: int | None = None
 
     def push_message(self, mid: int, _packet: bytes) -> None:
         self.latest = self._waiting[mid] = asyncio.get_running_loop().create_future()
 
+    def note_unheard(self, mid: int) -> None:
+        """Note that nobody is subscribed to the topic of the message that is acknowledged next."""
+        self._unheard = mid
+
     def remove_message_by_mid(self, mid: int) -> None:
         future = self._waiting.pop(mid, None)
         if future is not None and not future.done():
-            future.set_result(None)
+            future.set_result(mid != self._unheard)
+        self._unheard = None
 
     def fail(self, error: LinkError) -> None:
         for future in self._waiting.values():
@@ -227,6 +234,16 @@ class _Client(gmqtt.Client):
         self._reader: _Protocol | None = None
         self._socket_path = socket_path
         self._pending = pending
+        self._storage = storage
+        handler: Any = self._package_handler  # gmqtt has no public way to the reason code of a PUBACK
+        self._take_puback = handler._handle_puback_packet  # noqa: SLF001
+        handler._handle_puback_packet = self._puback  # noqa: SLF001
+
+    def _puback(self, command: int, body: bytes) -> None:
+        """Look at the reason code, which gmqtt does not tell, then let gmqtt handle the packet."""
+        if len(body) > 2 and body[2] == _NO_SUBSCRIBER:  # noqa: PLR2004 - the identifier comes first
+            self._storage.note_unheard(int.from_bytes(body[:2], "big"))
+        self._take_puback(command, body)
 
     def say_goodbye(self) -> bool:
         """Send DISCONNECT and read on only to see the end; False if there is no connection."""

@@ -116,9 +116,9 @@ class ManagedBroker:
         """See `BrokerPort.kick`."""
         self._door.end_unit(unit_uuid, "kicked")
 
-    async def publish(self, topic: str, payload: bytes, *, timeout: float) -> None:  # noqa: ASYNC109 - the port's signature
+    async def publish(self, topic: str, payload: bytes, *, timeout: float) -> bool:  # noqa: ASYNC109 - the port's signature
         """See `BrokerPort.publish`."""
-        await self._session.publish(topic, payload, time_limit=timeout)
+        return await self._session.publish(topic, payload, time_limit=timeout)
 
 
 def file_limit(hard: int, max_clients: int) -> tuple[int, int]:

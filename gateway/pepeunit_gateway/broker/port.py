@@ -93,8 +93,8 @@ class BrokerPort(Protocol):
     async def kick(self, unit_uuid: UUID) -> None:
         """Close every session of a unit at once; it may connect again."""
 
-    async def publish(self, topic: str, payload: bytes, *, timeout: float) -> None:  # noqa: ASYNC109 - a limit per call is the contract
-        """Publish with QoS 1 and return when the broker has acknowledged.
+    async def publish(self, topic: str, payload: bytes, *, timeout: float) -> bool:  # noqa: ASYNC109 - a limit per call is the contract
+        """Publish with QoS 1, return when the broker has acknowledged, and tell whether anybody was subscribed.
 
         Raises:
             MqttError: not connected, or no acknowledgement within `timeout` seconds. The message may have arrived.

@@ -84,8 +84,8 @@ class GatewaySession:
         """Whether the broker has given us our session, subscriptions included."""
         return self._connected.is_set()
 
-    async def publish(self, topic: str, payload: bytes, *, time_limit: float) -> None:
-        """Publish with QoS 1 and wait for the acknowledgement.
+    async def publish(self, topic: str, payload: bytes, *, time_limit: float) -> bool:
+        """Publish with QoS 1 and wait for the acknowledgement; tell whether anybody was subscribed to the topic.
 
         Raises:
             MqttError: not connected, too many callers wait, or no answer in time. The message may have arrived.
@@ -98,7 +98,7 @@ class GatewaySession:
                 await self._connected.wait()
                 if self._link is None:
                     raise MqttError("The broker is not connected; try again later")
-                await self._link.publish(topic, payload)
+                return await self._link.publish(topic, payload)
         except TimeoutError:
             raise MqttError(f"The broker did not acknowledge within {time_limit:g} s; try again later") from None
         except LinkError as error:

@@ -36,7 +36,8 @@ class OutboxSender:
 
     Args:
         outbox: the rows.
-        deliver: returns when the broker has acknowledged and raises MqttError where it did not.
+        deliver: returns when the broker has acknowledged and tells whether the unit was subscribed there already, or
+            raises MqttError.
         queued: wakes the sender up.
         hears: tells whether a unit listens to a topic at this gateway.
         is_up: tells whether the broker is there.
@@ -46,7 +47,7 @@ class OutboxSender:
     def __init__(
         self,
         outbox: Outbox,
-        deliver: Callable[[Command], Awaitable[None]],
+        deliver: Callable[[Command], Awaitable[bool]],
         queued: Subscription,
         *,
         hears: Callable[[UUID, str], bool],
@@ -92,19 +93,24 @@ class OutboxSender:
         failed = [command for delivery, command in deliveries.items() if not delivery.result()]
         if failed:
             await self._outbox.failed(failed, random.random())  # noqa: S311 - spreads retries, no secret
-            log.warning("command.failed", count=len(failed), hint="the broker did not acknowledge; tried again later")
+            log.warning(
+                "command.failed",
+                count=len(failed),
+                hint="not acknowledged by the broker or not heard; tried again later",
+            )
 
     async def _deliver_one(self, command: Command) -> bool:
         """Note the acknowledgement at once, whatever becomes of the others."""
         try:
-            await self._deliver(command)
+            was_heard = await self._deliver(command)
         except MqttError:
             return False
         except Exception:  # the root of one command's task: logged once with its context, and tried again later
             log.exception("command.broken", unit=str(command.unit_uuid), command=command.command.value)
             return False
-        self._acknowledged.append(command)
-        return True
+        if was_heard:
+            self._acknowledged.append(command)
+        return was_heard
 
     async def _mark(self) -> None:
         if self._acknowledged:

@@ -70,16 +70,14 @@ async def queue_commands(
     """
     if not units:
         return
-    payload: dict[str, str] = {"COMMAND": command.value}
-    if commit is not None:
-        payload["PU_COMMIT_VERSION"] = commit
+    text = {"COMMAND": command.value} | ({} if commit is None else {"PU_COMMIT_VERSION": commit})
     told = await _told_domains(act, units)
     rows: list[dict[str, Any]] = [
         {
             "unit_uuid": unit,
             "command": command.value,
             "topic": command_topic(told.get(unit, domain), unit, command),
-            "payload": json.dumps(payload | ({"COMPILED_FIRMWARE_LINK": links[unit]} if links else {})),
+            "payload": json.dumps(text | ({"COMPILED_FIRMWARE_LINK": links[unit]} if links else {})),
             "create_datetime": act.now,
             "attempts": 0,
             "next_attempt_datetime": due.get(unit, act.now),

@@ -126,7 +126,12 @@ class Updates:
         count = 0
         size = max(1, min(_MOST_UNITS, _MOST_NODES // (1 + len(example.input_topic) + len(example.output_topic))))
         for start in range(0, len(rows), size):
-            count += await self._command_chunk(rows[start : start + size], example, target, programs, due)
+            chunk = rows[start : start + size]
+            async with self._context.act() as act:
+                present = await unchanged(act.connection, chunk, target)
+                # two may look at once, say after a fetch and at the next poll: who is second commands nobody again
+                wanted = [row for row in present if again or row.synced_commit != target.commit]
+                count += await self.apply(act, wanted, example, target, programs, due=due)
         if count:
             log.info("repo.update.commanded", repo=str(uuid), commit=target.commit, units=count)
         return count
@@ -200,19 +205,6 @@ class Updates:
         query = select_units().where(units.c.repo_uuid == repo, units.c.is_auto_update_from_repo_unit)
         async with self._context.database.read() as connection:
             return list((await connection.execute(query.where(or_(moved, reported) if again else moved))).all())
-
-    async def _command_chunk(
-        self,
-        rows: Sequence[Row[Any]],
-        example: SchemaExample,
-        target: Target,
-        programs: Programs,
-        due: Mapping[UUID, datetime],
-    ) -> int:
-        """Command one transaction's worth of units; those that changed meanwhile wait for the next look."""
-        async with self._context.act() as act:
-            rows = await unchanged(act.connection, rows, target)
-            return await self.apply(act, rows, example, target, programs, due=due)
 
     async def _astray(self, act: Act, rows: Sequence[Row[Any]], target: Target) -> Collection[UUID]:
         """Return which of these units, which report their target, were just sent to another version.
