@@ -44,8 +44,9 @@ def pytest_configure(config):
     config.pluginmanager.register(Counts(config))
 
 
-def pytest_unconfigure():
-    session_databases.close()
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish():
+    session_databases.close()  # not later: a worker that has told its results may be killed
 
 
 def pytest_generate_tests(metafunc):
