@@ -64,7 +64,7 @@ class Remote:
 def explain_failure(remote: Remote, stderr: str) -> str:
     """Turn git's last lines into one sentence that says what to do. Never holds a credential."""
     place = f"{remote.url.host}:{remote.url.port}" if remote.url.host else remote.url.path
-    own = "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
+    own = _own_words(stderr)
     for pattern, message in _EXPLANATIONS:
         if re.search(pattern, own, re.IGNORECASE):
             return message.format(place=place)
@@ -75,12 +75,12 @@ def explain_failure(remote: Remote, stderr: str) -> str:
 
 def is_damage(stderr: str) -> bool:
     """Tell whether git complains about the mirror on disk, so that only a fresh one helps."""
-    return re.search(_DAMAGE, stderr, re.IGNORECASE) is not None
+    return re.search(_DAMAGE, _own_words(stderr), re.IGNORECASE) is not None
 
 
 def is_oversize(stderr: str) -> bool:
     """Tell whether git, or what it started, was ended by the limit on the size of a file (signal 25 is SIGXFSZ)."""
-    return re.search(r"died of signal 25|File too large", stderr) is not None
+    return re.search(r"died of signal 25|File too large", _own_words(stderr)) is not None
 
 
 def is_rot(stderr: str) -> bool:
@@ -89,6 +89,11 @@ def is_rot(stderr: str) -> bool:
     Narrower than `is_damage`: that there is no commit of some name is no damage, anybody may ask for one.
     """
     return re.search(_ROT, stderr, re.IGNORECASE) is not None
+
+
+def _own_words(stderr: str) -> str:
+    """Return what git says itself; a server may say anything, and nothing is decided by it."""
+    return "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
 
 
 def _basic(credentials: Credentials) -> str:

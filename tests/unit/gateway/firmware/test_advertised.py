@@ -2,8 +2,6 @@ import os
 import subprocess
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pepeunit_gateway.firmware.advertised import AdvertisementError, parse_http, parse_list
 from pepeunit_gateway.firmware.refs import Refs, parse_show_ref
@@ -86,45 +84,6 @@ ODD = {
 def test_what_is_odd_is_refused(body):
     with pytest.raises(AdvertisementError):
         parse_http(body)
-
-
-NAMES = st.binary(max_size=12).map(lambda name: b"refs/heads/" + name)
-
-
-@given(st.one_of(st.binary(max_size=300), st.binary(max_size=300).map(lambda tail: SERVICE + tail)))
-def test_garbage_is_refused_and_never_crashes(body):
-    try:
-        parse_http(body)
-    except AdvertisementError:
-        return
-    assert body == SERVICE + b"0000"
-
-
-@given(st.lists(NAMES, max_size=6), st.data())
-def test_a_list_that_is_accepted_is_the_whole_list_and_any_part_of_it_is_refused(names, data):
-    lines = [A.encode() + b" " + name for name in names] or [f"{ZERO} capabilities^{{}}".encode()]
-    lines[0] += CAPABILITIES.encode()
-    body = SERVICE + b"".join(map(packet, lines)) + b"0000"
-    try:
-        refs = parse_http(body)
-    except AdvertisementError:
-        return
-    assert refs == parse_show_ref(b"\n".join(A.encode() + b" " + name for name in names))
-    cut = data.draw(st.integers(0, len(body) - 1))
-    with pytest.raises(AdvertisementError):
-        parse_http(body[:cut])
-
-
-@given(st.data())
-def test_a_byte_that_changed_is_refused_or_changes_what_was_said(data):
-    body = bytearray(http(f"{A} refs/heads/main", f"{B} refs/tags/v1", f"{C} refs/tags/v1^{{}}"))
-    at = data.draw(st.integers(0, len(body) - 1))
-    body[at] = data.draw(st.integers(0, 255))
-    try:
-        refs = parse_http(bytes(body))
-    except AdvertisementError:
-        return
-    assert all(len(commit) == len(A) for commit in [*refs.heads.values(), *refs.tags.values()])
 
 
 def test_what_git_itself_announces_is_what_a_mirror_shows(tmp_path):

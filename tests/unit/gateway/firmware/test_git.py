@@ -103,3 +103,31 @@ async def test_a_machine_without_git_is_told_what_to_install(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(GitRepoError, match="apt-get install git"):
         await run_git(["version"], environment=git_environment(search_path="/nonexistent"), limit=10, ceiling=ROOMY)
+
+
+def test_what_git_may_take_grows_with_what_a_mirror_may_take():
+    assert Ceiling.of_mirror(50 * MIB) == Ceiling(memory=246 * MIB, file=50 * MIB)
+
+
+async def test_more_memory_than_allowed_ends_git():
+    options = {"environment": git_environment(search_path=PATH), "limit": 20, "stdin": b"x" * (20 * MIB)}
+    options["max_output"] = 64 * MIB
+    small = await run_git(["stripspace"], ceiling=Ceiling(memory=16 * MIB), **options)
+    assert small.code
+    assert "Out of memory" in small.stderr
+    assert not (await run_git(["stripspace"], ceiling=ROOMY, **options)).code
+
+
+async def test_a_file_grows_no_larger_than_allowed(tmp_path):
+    ceiling = Ceiling(memory=100 * MIB, file=MIB)
+    with (tmp_path / "out").open("wb") as out:
+        output = await run_git(
+            ["hash-object", "--stdin-paths"],
+            environment=git_environment(search_path=PATH),
+            limit=20,
+            ceiling=ceiling,
+            stdin=b"/dev/null\n" * 60_000,
+            stdout=out,
+        )
+    assert output.code
+    assert (tmp_path / "out").stat().st_size == MIB

@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from pepeunit_gateway.firmware.remotes import Credentials, Remote, explain_failure, is_damage
+from pepeunit_gateway.firmware.remotes import Credentials, Remote, explain_failure, is_damage, is_oversize, is_rot
 from pepeunit_gateway.firmware.urls import parse_url
 
 TOKEN = "s3cr3t/тайна"
@@ -50,6 +50,7 @@ TABLE = [
     ("error: RPC failed; curl 56 recv failure\nfatal: early EOF", "broke off"),
     ("fatal: something nobody has seen", "something nobody has seen"),
     ("", "no reason"),
+    ("fatal: Out of memory, malloc failed (tried to allocate 9 bytes)\nfatal: invalid index-pack output", "memory"),
 ]
 
 
@@ -72,7 +73,43 @@ def test_the_servers_own_words_do_not_decide():
         ("fatal: not a git repository: '/x'", True),
         ("fatal: early EOF", False),
         ("fatal: unable to access 'x': returned error: 500", False),
+        ("remote: fatal: bad object refs/heads/main\nfatal: early EOF", False),
     ],
 )
 def test_damage_of_the_mirror_is_told_from_trouble_of_the_network(stderr, damage):
     assert is_damage(stderr) is damage
+
+
+@pytest.mark.parametrize(
+    ("stderr", "oversize"),
+    [
+        ("error: index-pack died of signal 25", True),
+        ("fatal: write error: File too large", True),
+        ("remote: File too large\nfatal: early EOF", False),
+        ("error: index-pack died of signal 15", False),
+    ],
+)
+def test_the_limit_on_files_is_told_from_other_ends(stderr, oversize):
+    assert is_oversize(stderr) is oversize
+
+
+@pytest.mark.parametrize(
+    ("stderr", "rot"),
+    [
+        ("error: inflate: data stream error (incorrect header check)", True),
+        ("fatal: packed object 12 (stored in ./objects/pack/x.pack) is corrupt", True),
+        ("error: failed to read object 12 at offset 9 from ./x.pack", True),
+        ("fatal: bad object 0000000000000000000000000000000000000000", False),
+        ("fatal: Not a valid commit name 0000", False),
+        ("fatal: path 'x' does not exist in '12'", False),
+    ],
+)
+def test_what_anybody_may_ask_for_is_no_rot(stderr, rot):
+    assert is_rot(stderr) is rot
+
+
+def test_the_header_with_the_credential_is_for_http_only():
+    url = parse_url("https://git.example.org/o/n.git")
+    assert Remote(url, None, ()).authorization is None
+    assert Remote(url, Credentials("me", "token"), ()).authorization == "Basic bWU6dG9rZW4="
+    assert Remote(parse_url("file:///srv/n.git"), Credentials("me", "token"), ()).authorization is None
