@@ -22,7 +22,7 @@ def ref(commit, name):
     return commit.encode() + b" " + name
 
 
-NAMES = st.binary(max_size=12).map(lambda name: b"refs/heads/" + name)
+NAMES = st.binary(max_size=12).map(lambda name: b"refs/heads/" + name.translate(None, b"\0\n"))  # what ends a name
 
 
 @given(st.one_of(st.binary(max_size=300), st.binary(max_size=300).map(lambda tail: SERVICE + tail)))
