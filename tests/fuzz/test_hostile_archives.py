@@ -215,10 +215,12 @@ def test_no_bytes_crash_the_reader_of_tars(data):
 
 NAME = b"a" * 40
 WORDS = (b"100644 blob ", NAME, b"      5", b"\t", b"x", b"\0", b"120000", b" ", b"-", b"BAD", b"\xff", b"/", b"..")
-lines = st.lists(st.sampled_from(WORDS)).map(b"".join)
+garbage = st.lists(st.sampled_from(WORDS)).map(b"".join)
+paths = st.lists(st.sampled_from((b"x", b"/", b"..", b".", b"\xff", b"\n")), min_size=1, max_size=5).map(b"".join)
+rows_of_files = st.lists(paths.map(lambda path: b"100644 blob " + NAME + b"       5\t" + path + b"\0")).map(b"".join)
 
 
-@given(st.binary() | lines)
+@given(st.binary() | garbage | rows_of_files)
 def test_no_list_of_files_crashes_its_reader(output):
     try:
         files = parse_ls_tree(output)

@@ -111,6 +111,7 @@ def git_environment(*, search_path: str, protocols: str = "", config: Sequence[t
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_NO_LAZY_FETCH": "1",  # git 2.44 and newer; a partial clone would run what it names to get what it lacks
         "GIT_ALLOW_PROTOCOL": protocols,
         "GIT_CONFIG_COUNT": str(len(pairs)),
     }

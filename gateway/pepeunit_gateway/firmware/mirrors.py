@@ -92,7 +92,7 @@ class MirrorCache:
         parsed = parse_url(url)
         try:
             async with asyncio.timeout(self._limit), self._turn(registry) as lock_fd, self._slots:
-                self._check(parsed)
+                await asyncio.to_thread(self._check, parsed)
                 answered, size = await self._compare(registry, Remote(parsed, credentials, ()))
                 if size is not None:
                     return SyncResult(changed=False, size=size)

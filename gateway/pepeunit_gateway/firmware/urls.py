@@ -3,9 +3,10 @@
 Source: protocol/validation.md 10 (`http://` or `https://`, ends in `.git`), decisions.md 24 (private networks, `file://`).
 """
 
+import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from pepeunit_gateway.errors import RepositoryRegistryError
 from pepeunit_gateway.firmware.addresses import is_public
+from pepeunit_gateway.firmware.folders import find_entries
 
 __all__ = ["RepositoryUrl", "check_url", "parse_url"]
 
@@ -114,16 +116,57 @@ def check_url(url: str, *, platform: str, allow_private: bool, allow_file: Seque
 
 
 def check_file(parsed: RepositoryUrl, allow_file: Sequence[Path]) -> None:
-    """Refuse a file:// repository outside the allowed folders, links followed.
+    """Refuse a file:// repository outside the allowed folders, or one that borrows from outside; links are followed.
+
+    We read it with the rights of the gateway, which may read more than whoever wrote it. Blocking: all of it is seen.
 
     Raises:
-        RepositoryRegistryError: with the setting to change.
+        RepositoryRegistryError: with the setting to change, or what is to be removed.
     """
-    real = Path(parsed.path).resolve()
-    if not any(real.is_relative_to(folder.resolve()) for folder in allow_file):
+    allowed = [folder.resolve() for folder in allow_file]
+    place = Path(parsed.path).resolve()
+    if not _is_below(place, allowed):
         raise RepositoryRegistryError(
             "file:// repositories must lie below a folder that the operator names in PU_GIT_ALLOW_FILE"
         )
+    borrowed = next(_borrowed(place, allowed), None)
+    if borrowed is not None:
+        raise RepositoryRegistryError(
+            f"The repository {parsed.path} borrows from outside the folders of PU_GIT_ALLOW_FILE, by its {borrowed}; "
+            "make a whole copy of it: git clone --bare --dissociate"
+        )
+
+
+def _is_below(place: Path, allowed: Sequence[Path]) -> bool:
+    return any(place.is_relative_to(folder) for folder in allowed)
+
+
+def _borrowed(place: Path, allowed: Sequence[Path]) -> Iterator[str]:
+    """Yield what leads elsewhere: links, other object stores, and a `.git` or a common folder that is a file."""
+    inner = place / ".git"  # which git looks at first
+    if inner.is_symlink() or inner.is_file():
+        yield inner.name
+    root = inner if inner.is_dir() else place
+    if (root / "commondir").exists():
+        yield "commondir"
+    stores = [root / "objects"]
+    for store in stores:  # which grows: a store may borrow from others
+        named = _named_stores(store)
+        if not all(_is_below(other, allowed) for other in named):
+            yield "objects/info/alternates"
+        stores += [other for other in named if other not in stores]
+    for folder in (root, *stores):
+        for entry in find_entries(folder):
+            if entry.is_symlink() and not _is_below(Path(entry.path).resolve(), allowed):
+                yield entry.name
+
+
+def _named_stores(store: Path) -> list[Path]:
+    """Return the object stores from which one borrows."""
+    alternates = store / "info" / "alternates"
+    lines = alternates.read_bytes().splitlines() if alternates.is_file() and not alternates.is_symlink() else []
+    named = [os.fsdecode(line.strip(b'"')) for line in lines if line and not line.startswith(b"#")]
+    return [(store / other).resolve() for other in named]
 
 
 def literal_address(host: str) -> IPv4Address | IPv6Address | None:
