@@ -239,7 +239,17 @@ async def test_a_week_and_a_thousand_runs_of_each_job_are_kept(bench, monkeypatc
     monkeypatch.setattr("pepeunit_gateway.registry.job_runs._KEPT_RUNS", 10)
     day = 86_400
     await write(bench, *((ago, Outcome.DONE, "one:1/x") for ago in (8 * day, 7 * day, *range(15, 0, -1))))
-    assert await expire_job_runs(bench.context) == 7
+    assert await expire_job_runs(bench.context, {}) == 7
     left = await rows(bench.context)
     assert [int((bench.clock() - row.start_datetime).total_seconds()) for row in left] == list(range(10, 0, -1))
-    assert await expire_job_runs(bench.context) == 0
+    assert await expire_job_runs(bench.context, {}) == 0
+
+
+async def test_a_run_of_a_gateway_that_never_comes_back_is_lost_and_one_of_the_future_goes(bench):
+    await write(
+        bench, (500, Outcome.RUNNING, "gone:1/x"), (100, Outcome.RUNNING, "here:1/x"), (-90_000, Outcome.DONE, "x:1/x")
+    )
+    assert await expire_job_runs(bench.context, {JobName.EXPIRY: 300.0, JobName.FETCH: 1.0}) == 1
+    assert [(row.holder, row.outcome) for row in await rows(bench.context)] == [
+        ("gone:1/x", "Lost"), ("here:1/x", "Running"),
+    ]  # fmt: skip

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pepeunit_gateway.access.agents import Agent
@@ -40,6 +40,7 @@ __all__ = [
 
 _KEPT_TIME = timedelta(days=7)
 _KEPT_RUNS = 1000
+_CLOCK_IS_WRONG = timedelta(days=1)
 _LOST = "the gateway that ran it ended before the run did"
 
 
@@ -209,11 +210,20 @@ class JobRuns:
             return await _insert(connection, values)
 
 
-async def expire_job_runs(context: Context) -> int:
-    """Delete what is too old or too much, and return how many rows went; a thousand rows of a job are not many."""
-    old = job_runs.c.start_datetime <= context.clock() - _KEPT_TIME
+async def expire_job_runs(context: Context, limits: Mapping[JobName, float]) -> int:
+    """Delete what is too old or too much, and return how many rows went.
+
+    What was noted by a clock that was a day ahead goes too. A run that is under way for longer than its job may take,
+    in seconds, is lost: its gateway never came back to say so.
+    """
+    now, start = context.clock(), job_runs.c.start_datetime
+    old = (start <= now - _KEPT_TIME) | (start > now + _CLOCK_IS_WRONG)
+    late = or_(false(), *(and_(job_runs.c.job == job.value, start < now - _late(limit)) for job, limit in limits.items()))
+    running = job_runs.c.outcome == Outcome.RUNNING.value
     count = 0
     async with context.database.write() as connection:
+        lost = {"outcome": Outcome.LOST.value, "end_datetime": now, "error": _LOST}
+        await connection.execute(job_runs.update().where(running, late).values(lost))
         count += (await connection.execute(job_runs.delete().where(old))).rowcount
         for job in (await connection.execute(select(job_runs.c.job).distinct())).scalars().all():
             mine = job_runs.c.job == job
@@ -223,6 +233,10 @@ async def expire_job_runs(context: Context) -> int:
                 gone = job_runs.delete().where(mine, job_runs.c.start_datetime <= first)
                 count += (await connection.execute(gone)).rowcount
     return count
+
+
+def _late(limit: float) -> timedelta:
+    return timedelta(seconds=limit + 60.0)
 
 
 def _of(gateway: str | None) -> ColumnElement[bool]:
