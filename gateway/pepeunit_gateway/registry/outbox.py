@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, Row, Select, select
 
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.registry.context import Act, Context
@@ -23,7 +23,7 @@ from pepeunit_gateway.storage.own_tables import outbox
 from pepeunit_gateway.storage.tables import unit_logs
 from pepeunit_gateway.topics import BackendTopicCommand, command_topic
 
-__all__ = ["UNCLAIMED", "WAITS", "Command", "Outbox", "forget_sent", "queue_commands"]
+__all__ = ["UNCLAIMED", "WAITS", "Command", "Outbox", "forget_sent", "queue_commands", "sent_long_ago"]
 
 WAITS: ColumnElement[bool] = outbox.c.sent_datetime.is_(None)
 """Of a row: it was not sent yet."""
@@ -198,9 +198,14 @@ class Outbox:
                 await act.connection.execute(outbox.update().where(outbox.c.id.in_(ids), WAITS).values(later))
 
 
+def sent_long_ago(now: datetime) -> Select[tuple[int]]:
+    """Select the ids of some thousand rows that were sent more than a day ago."""
+    return select(outbox.c.id).where(outbox.c.sent_datetime <= now - _KEPT).limit(_DELETE_ROWS)
+
+
 async def forget_sent(context: Context) -> int:
     """Delete, a few thousand at a time, what was sent more than a day ago; return how many rows went."""
-    some = select(outbox.c.id).where(outbox.c.sent_datetime <= context.clock() - _KEPT).limit(_DELETE_ROWS)
+    some = sent_long_ago(context.clock())
     total = 0
     while True:
         async with context.database.write() as connection:
