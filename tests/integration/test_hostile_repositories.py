@@ -19,6 +19,7 @@ from pepeunit_gateway.errors import ApiError
 from pepeunit_gateway.firmware import history
 from pepeunit_gateway.firmware.archives import ArchiveCache, ArchiveFormat
 from pepeunit_gateway.firmware.env import parse_env_example
+from pepeunit_gateway.firmware.folders import remove_folder
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.firmware.schema import parse_schema_example
 from tests.support.git_server import GitServer
@@ -103,6 +104,7 @@ async def world(tmp_path: Path, server: GitServer):
     yield made
     await made.archives.close()
     await made.mirrors.close()
+    remove_folder(tmp_path / "mirrors")  # after a failure it may be deeper than pytest can clean up
 
 
 async def expect(act, hint):
@@ -122,7 +124,7 @@ async def unpack(data, folder, *, minimal):
     if minimal:
         (folder.parent / "packed.tar").write_bytes(data)
         device = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", str(UNTAR), str(folder.parent / "packed.tar"), "tar", "0", cwd=folder
+            sys.executable, str(UNTAR), str(folder.parent / "packed.tar"), "tar", "0", cwd=folder
         )
         assert await asyncio.wait_for(device.wait(), 30) == 0
     else:

@@ -22,7 +22,8 @@ from typing import Any, Self
 
 __all__ = ["Record", "Watch", "recorded"]
 
-_MASK = 0x0FFF  # every kind of event: access, attributes, open, close, create, delete, modify, move
+_EVERYTHING = 0x0FFF  # access, attributes, open, close, create, delete, modify, move
+_CHANGES = 0x0FC6  # the same without access, open and close
 _HEADER = struct.Struct("iIII")
 _BUFFER = 65_536
 _QUEUE_FULL = 0x4000
@@ -33,8 +34,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Watch:
     """Whatever anybody does to a folder that exists, or to anything below, while the `with` lasts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, changes_only: bool = False) -> None:
         self._folder = folder
+        self._mask = _CHANGES if changes_only else _EVERYTHING
         self._names: dict[int, str] = {}
         self._seen: list[str] = []
 
@@ -42,7 +44,7 @@ class Watch:
         self._descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         assert self._descriptor >= 0, os.strerror(ctypes.get_errno())
         for folder in (self._folder, *(path for path in self._folder.rglob("*") if path.is_dir())):
-            number = _libc.inotify_add_watch(self._descriptor, os.fsencode(folder), _MASK)
+            number = _libc.inotify_add_watch(self._descriptor, os.fsencode(folder), self._mask)
             assert number >= 0, os.strerror(ctypes.get_errno())
             self._names[number] = str(folder)
         self._read()  # what walking the folders did

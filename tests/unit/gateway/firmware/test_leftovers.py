@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from pepeunit_gateway.firmware import leftovers
+from pepeunit_gateway.firmware.folders import remove_folder
 from pepeunit_gateway.firmware.leftovers import install, remove_leftovers
 
 
@@ -58,9 +59,10 @@ def test_what_git_did_not_end_goes_and_the_rest_stays(mirror):
     assert [path.name for path in mirror.parent.iterdir()] == ["x.git"]
 
 
-def test_locks_below_as_many_folders_as_a_path_has_are_found(mirror):
+def test_locks_below_as_many_folders_as_a_path_has_are_found(mirror, request):
     lowest = mirror / "refs" / "heads"
     lowest.mkdir(parents=True)
+    request.addfinalizer(lambda: remove_folder(mirror.parent))
     for _ in range(1_200):
         lowest = Path(f"{lowest}/a")
         lowest.mkdir()
