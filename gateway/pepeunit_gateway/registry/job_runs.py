@@ -218,12 +218,12 @@ async def expire_job_runs(context: Context, limits: Mapping[JobName, float]) -> 
     """
     now, start = context.clock(), job_runs.c.start_datetime
     old = (start <= now - _KEPT_TIME) | (start > now + _CLOCK_IS_WRONG)
-    late = or_(false(), *(and_(job_runs.c.job == job.value, start < now - _late(limit)) for job, limit in limits.items()))
+    ends = [and_(job_runs.c.job == job.value, start < now - _late(limit)) for job, limit in limits.items()]
     running = job_runs.c.outcome == Outcome.RUNNING.value
     count = 0
     async with context.database.write() as connection:
         lost = {"outcome": Outcome.LOST.value, "end_datetime": now, "error": _LOST}
-        await connection.execute(job_runs.update().where(running, late).values(lost))
+        await connection.execute(job_runs.update().where(running, or_(false(), *ends)).values(lost))
         count += (await connection.execute(job_runs.delete().where(old))).rowcount
         for job in (await connection.execute(select(job_runs.c.job).distinct())).scalars().all():
             mine = job_runs.c.job == job
