@@ -41,10 +41,10 @@ _LONGEST_STEP = 2.0
 
 
 class _Registered(NamedTuple):
-    """What the poll knows of a registry; `healthy`: its last fetch, of whichever gateway, went well."""
+    """What the poll knows of a registry, and how its last fetch went, of whichever gateway."""
 
     server: str
-    healthy: bool
+    status: RepositoryStatus | None
 
 
 @dataclass(eq=False, slots=True)
@@ -52,13 +52,15 @@ class _Fetch:
     """One fetch, from when it is decided to its end.
 
     `told`: another gateway said that there is news, and knows of it. `asked`: somebody waits for it, a git server that
-    told of a push for example. `started`: its turn has come; a push that is told later may be missed by it.
+    told of a push for example. `failing`: the last one failed. `started`: its turn has come; a push that is told later
+    may be missed by it.
     """
 
     uuid: UUID
     server: str
     told: bool = False
     asked: bool = False
+    failing: bool = False
     started: bool = False
     task: asyncio.Task[None] = field(init=False)
 
@@ -205,15 +207,16 @@ class RepositoryPoll:
             query = query.where(table.c.uuid.in_(list(which)))
         async with self._registry.context.database.look() as connection:
             rows = (await connection.execute(query)).all()
-        good = RepositoryStatus.UPDATED.value
-        return {uuid: _Registered(urlsplit(url).netloc, status == good) for uuid, url, status in rows}
+        known = {None: None} | {status.value: status for status in RepositoryStatus}
+        return {uuid: _Registered(urlsplit(url).netloc, known.get(status)) for uuid, url, status in rows}
 
     def _begin_due(self, found: dict[UUID, _Registered]) -> None:
-        healthy = [uuid for uuid, one in found.items() if one.healthy]
+        healthy = [uuid for uuid, one in found.items() if one.status is RepositoryStatus.UPDATED]
         self._pushes.keep(found.keys())
         for uuid in self._times.due(found.keys(), healthy, asyncio.get_running_loop().time()):
             if uuid not in self._fetching:
-                self._begin(_Fetch(uuid, found[uuid].server))
+                failing = found[uuid].status is RepositoryStatus.ERROR
+                self._begin(_Fetch(uuid, found[uuid].server, failing=failing))
 
     def _fetch_asked(self, uuid: UUID, server: str) -> None:
         under_way = self._fetching.get(uuid)
@@ -243,7 +246,7 @@ class RepositoryPoll:
             self._begin(_Fetch(fetch.uuid, fetch.server, told=told, asked=not told))
 
     async def _follow(self, fetch: _Fetch) -> None:
-        uuid, suspect = fetch.uuid, self._times.is_suspect(fetch.uuid)
+        uuid, suspect = fetch.uuid, fetch.failing or self._times.is_suspect(fetch.uuid)
         try:
             async with self._lanes.turn(fetch.server, urgent=fetch.urgent, suspect=suspect):
                 fetch.started = True

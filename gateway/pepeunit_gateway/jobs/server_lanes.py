@@ -2,38 +2,43 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 __all__ = ["ServerLanes"]
 
 _AT_ONCE = 2
 _SUSPECTS = 6
+_ROUTINE = 14
+"""A few less than may fetch at once (firmware/mirrors.py): there is always room for who is awaited."""
 
 
 class ServerLanes:
     """One lane for each server.
 
     Those whose last fetch failed are few at a time altogether: however many servers are silent, they never hold all of
-    what may work at once.
+    what may work at once. Whoever waits here waits for no time limit of a fetch.
 
     Args:
         at_once: fetches of one server.
         suspects: fetches that failed before, of all servers.
+        routine: fetches that nobody waits for, of all servers.
     """
 
-    def __init__(self, at_once: int = _AT_ONCE, suspects: int = _SUSPECTS) -> None:
+    def __init__(self, at_once: int = _AT_ONCE, suspects: int = _SUSPECTS, routine: int = _ROUTINE) -> None:
         self._at_once = at_once
         self._suspects = asyncio.Semaphore(suspects)
+        self._routine = asyncio.Semaphore(routine)
         self._lanes: dict[str, _Lane] = {}
 
     @asynccontextmanager
     async def turn(self, server: str, *, urgent: bool, suspect: bool) -> AsyncIterator[None]:
         """Wait for a turn and have it as long as the block lasts; of those that wait an urgent one is first."""
-        if suspect and not urgent:
-            async with self._suspects, self._place(server, urgent=urgent):
+        if urgent:
+            async with self._place(server, urgent=True):
                 yield
         else:
-            async with self._place(server, urgent=urgent):
+            # the place before the routine's bound: who waits for a busy server must not stop other servers' turns
+            async with self._suspects if suspect else nullcontext(), self._place(server, urgent=False), self._routine:
                 yield
 
     @asynccontextmanager

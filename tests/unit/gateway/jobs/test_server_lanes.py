@@ -74,6 +74,18 @@ async def test_those_that_failed_before_are_few_at_a_time_whatever_their_servers
     assert "silent 2" in visits.inside
 
 
+async def test_what_nobody_waits_for_leaves_room_and_a_busy_server_stops_no_other():
+    visits = Visits(ServerLanes(routine=3))
+    for number in range(4):
+        await visits.begin(f"routine {number}", "busy")
+    for number in range(2):
+        await visits.begin(f"elsewhere {number}", f"server {number}")
+    await visits.begin("push", "server 1", urgent=True)
+    assert visits.inside == ["routine 0", "routine 1", "elsewhere 0", "push"]
+    await visits.end("routine 0")
+    assert visits.inside == ["routine 1", "elsewhere 0", "push", "elsewhere 1"]
+
+
 async def test_who_is_cancelled_while_waiting_or_working_leaves_the_place_to_others():
     lanes = ServerLanes(at_once=1)
     visits = Visits(lanes)
