@@ -1,5 +1,6 @@
 """What a mirror takes for nothing is given back, and nothing that anybody may still read."""
 
+import asyncio
 import time
 from pathlib import Path
 from random import Random
@@ -109,6 +110,22 @@ async def test_many_small_packs_become_one(repository):
     assert await tidy(repository) > 0
     assert packs(repository.mirror) == 1
     assert await repository.main_py() == b"print(4)\n"
+
+
+async def test_who_reads_while_a_mirror_is_packed_anew_finds_everything(repository):
+    await rewrite(repository)
+    for number in range(20):
+        repository.tree.write(f"file-{number}.txt", f"{number}\n")
+    repository.tree.commit("files")
+    repository.tree.push()
+    await repository.sync()
+    mirrors, registry = repository.cache(), repository.registry
+    head = mirrors.head(registry, "main")
+    freed, *found = await asyncio.gather(
+        tidy(repository), *(mirrors.read_file(registry, head, f"file-{number}.txt") for number in range(20))
+    )
+    assert freed > LARGE * 0.9
+    assert found == [b"%d\n" % number for number in range(20)]
 
 
 async def test_a_registry_without_a_mirror_costs_nothing(repository):
