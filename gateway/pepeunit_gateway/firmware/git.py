@@ -186,9 +186,11 @@ async def _finish(process: asyncio.subprocess.Process, limit: float, max_output:
             output = await _bounded(process.stdout, max_output)
             code = await process.wait()
             return GitOutput(code, output, await tail)
+    except BaseException:  # a cancellation too: nothing may go on working unseen
+        await _end(process)
+        raise
     finally:
         tail.cancel()
-        await _end(process)
 
 
 async def _bounded(stream: asyncio.StreamReader | None, max_output: int) -> bytes:
@@ -219,9 +221,7 @@ async def _last_lines(stream: asyncio.StreamReader | None) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Leave no process of the group behind; git gets a moment to remove its lock files."""
-    if process.returncode is not None:
-        return
+    """Leave no process of the group behind, also where git itself has gone; it gets a moment to remove its locks."""
     try:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
