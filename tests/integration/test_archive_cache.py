@@ -57,16 +57,6 @@ async def test_w49_many_builds_at_once_pack_the_commit_once_and_keep_units_apart
             assert archive.extractfile("./env.json").read() == env
 
 
-async def test_w49_a_caller_that_goes_away_does_not_end_the_packing_for_others(repository, archives):
-    commit = await push_program(repository)
-    leaving = asyncio.create_task(content(archives, repository, commit, ArchiveFormat.tar()))
-    staying = asyncio.create_task(content(archives, repository, commit, ArchiveFormat.tar()))
-    await asyncio.sleep(0)
-    leaving.cancel()
-    assert len(await staying) > 10_240
-    assert leaving.cancelled() or (await asyncio.wait([leaving]))[0]
-
-
 @pytest.mark.parametrize("fmt", [ArchiveFormat.tar(), ArchiveFormat.tgz(), ArchiveFormat.zip()])
 async def test_the_cache_may_be_deleted_or_damaged_at_any_time(repository, archives, fmt):
     commit = await push_program(repository)

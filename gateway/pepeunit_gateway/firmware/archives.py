@@ -40,7 +40,6 @@ _LAYOUT = 2  # raise it when the same commit must be packed differently
 _PARALLEL = 2  # threads that make stems, and as many that finish archives
 _ATTEMPTS = 3
 _MEMORY = 16 * 1024 * 1024  # of all stems in memory
-_SHORT = 16 * 1024  # bytes of own files that are packed without a thread, in well below a millisecond
 _MARK_INTERVAL = 60.0  # seconds in which a stem in memory is marked as used once
 
 
@@ -122,7 +121,7 @@ class ArchiveCache:
         program = _Program(self._root / str(registry), registry, commit, with_program)
         order = Order(program.path(fmt), fmt, {"env.json": env_json, "schema.json": schema_json})
         known = self._stems.get(order.key)
-        if known and known.is_whole and order.own_size <= _SHORT and not self._threads.closed:
+        if known and known.is_whole and order.own_size <= fmt.quick and not self._threads.closed:
             now = time.time()
             if known.used < now - _MARK_INTERVAL:
                 mark_stem(known, order.path, now)
