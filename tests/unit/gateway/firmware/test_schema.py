@@ -38,7 +38,7 @@ REFUSED = [
     ({"input_topic": ["x" * 65_435]}, "65435 characters"),
     ({"output_topic": ["a", "b", "a"]}, "'a' twice"),
     ({"output_topic": [f"n{n}" for n in range(MAX_NAMES + 1)]}, "holds 257 names, at most 256 are possible; remove"),
-    ({"input_topic": ["same"] * 100_000}, "holds 100000 names"),
+    ({"input_topic": ["same"] * 10_000}, "holds 10000 names"),
     ({"input_base_topic": ["set_fan/pepeunit"]}, "may hold only update/pepeunit"),
     ({"output_base_topic": ["update/pepeunit"]}, "may hold only state/pepeunit"),
 ]
