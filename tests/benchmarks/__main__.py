@@ -9,10 +9,11 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import archives, gateway, rest, sdk_import, sync, versions
+from tests.benchmarks import archives, gateway, push, rest, sdk_import, sync, versions
 from tests.benchmarks.figure import Figure
 
-MODULES = {name: module for module in (sdk_import, gateway, rest, archives, sync, versions) for name in module.NAMES}
+_ALL = (sdk_import, gateway, rest, archives, sync, versions, push)
+MODULES = {name: module for module in _ALL for name in module.NAMES}
 
 
 def show(item: Figure | str) -> None:
@@ -32,7 +33,7 @@ async def run(names: set[str]) -> None:
     if names & set(archives.NAMES):
         async for item in archives.measure(names):
             show(item)
-    for module in (sync, versions):
+    for module in (sync, versions, push):
         if names & set(module.NAMES):
             async for item in module.measure(names):
                 show(item)

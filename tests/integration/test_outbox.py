@@ -121,9 +121,7 @@ async def test_commands_that_are_not_due_are_not_dropped_and_others_after_the_lo
     assert await rows(stage) == [("a", False)]
 
 
-async def test_w50_units_of_a_large_update_are_spread_also_over_transactions_and_explicit_commands_are_not(
-    stage, monkeypatch
-):
+async def test_units_of_one_update_are_spread_over_its_transactions_and_explicit_commands_are_not(stage, monkeypatch):
     """Of 40 units in transactions of 15; the spread is two seconds, and it is over all of them."""
     made = [await new_unit(stage, f"unit-{number}") for number in range(40)]
     registry = stage.gateway.registry
