@@ -8,6 +8,7 @@ from pepeunit_gateway.errors import MqttError
 from tests.support.mqtt import (
     DEADLINE,
     DISCONNECT_PACKET,
+    DOMAIN,
     PUBACK,
     SUBACK,
     Inbox,
@@ -164,7 +165,7 @@ async def test_the_gateway_publishes_many_messages_at_once(tmp_path):
 
 async def test_a_publish_tells_whether_anybody_was_subscribed(tmp_path):
     """The gateway itself is not: it subscribes to what units say."""
-    async with running(tmp_path / "broker") as stand:
+    async with running(tmp_path / "broker", subscriptions=(f"{DOMAIN}/output_base_topic/+/+/pepeunit",)) as stand:
         unit = stand.fleet.add()
 
         async def command():

@@ -232,7 +232,7 @@ class Inbox:
         return self.messages
 
 
-SUBSCRIPTIONS = (f"{DOMAIN}/output_base_topic/+/+/pepeunit", f"{DOMAIN}/+/pepeunit")
+SUBSCRIPTIONS = (f"{DOMAIN}/+/+/+/pepeunit", f"{DOMAIN}/+/pepeunit")
 
 
 @dataclass
