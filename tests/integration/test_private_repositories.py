@@ -146,17 +146,45 @@ async def test_w13_of_many_who_fetch_a_registry_at_once_one_does(tmp_path):
     assert sorted(reply.status for reply in replies) == [204] + [429] * 8
 
 
-async def test_w20_credentials_that_were_withdrawn_are_found_out_though_those_of_another_user_still_work(private):
-    """W20: what opened the repository once must not open it for ever."""
-    newer = {"username": "reader", "pat_token": "newer-token"}
-    private.git.credentials = (newer["username"], newer["pat_token"])
-    assert await private.store(private.bob, newer) == 204
-    assert (await private.slot(private.alice), await private.slot(private.bob)) == ("Valid", "Valid")
+async def sync_on_days(private: Private, days: int) -> list[bool]:
+    """Let the gateway fetch once on each of the next days; return how it went."""
     context = private.gateway.registry.context
-    for day in range(2):
+    went = []
+    for day in range(days):
         later = context.clock() + timedelta(days=day)
         on_that_day = replace(context, clock=lambda later=later: later)
-        assert (await sync_repository(on_that_day, UUID(private.uuid)))[0]
+        went.append((await sync_repository(on_that_day, UUID(private.uuid)))[0])
+    return went
+
+
+@pytest.mark.parametrize("refusal", [401, 403, 404])
+async def test_w20_credentials_that_were_withdrawn_are_found_out_though_those_of_another_user_still_work(
+    private, refusal
+):
+    """W20: what opened the repository once must not open it for ever, and the fetch goes on with the next."""
+    newer = {"username": "reader", "pat_token": "newer-token"}
+    private.git.credentials = (newer["username"], newer["pat_token"])
+    private.git.refusal = refusal
+    assert await private.store(private.bob, newer) == 204
+    assert (await private.slot(private.alice), await private.slot(private.bob)) == ("Valid", "Valid")
+    assert await sync_on_days(private, 2) == [True, True]
     assert (await private.slot(private.alice), await private.slot(private.bob)) == ("Error", "Valid")
     assert (await private.reads(private.alice), await private.reads(private.bob)) == (403, 200)
     assert await private.sync_status() == "Updated"
+
+
+async def test_credentials_that_see_no_repository_where_others_see_one_are_an_error_at_once(private):
+    private.git.refusal = 404
+    assert await private.store(private.bob, GARBAGE) == 204
+    assert (await private.slot(private.alice), await private.slot(private.bob)) == ("Valid", "Error")
+    assert (await private.reads(private.bob), await private.sync_status()) == (403, "Updated")
+
+
+async def test_a_repository_that_nobody_sees_any_more_says_nothing_about_anybodys_credentials(private):
+    assert await private.store(private.bob, GOOD) == 204
+    private.git.credentials = ("reader", "other-token")
+    private.git.refusal = 404
+    assert await sync_on_days(private, 2) == [False, False]
+    assert (await private.slot(private.alice), await private.slot(private.bob)) == ("Valid", "Valid")
+    told = (await private.alice.get(f"/repository_registry/{private.uuid}")).body
+    assert (told["sync_status"], "There is no git repository at this URL" in told["sync_error"]) == ("Error", True)

@@ -58,12 +58,16 @@ class Fault:
 class GitServer:
     """Serves every bare repository below `root`; with `credentials` (user, password) only to who knows them.
 
+    Whoever does not is answered 401 or what `refusal` says: GitHub and GitLab answer a valid token that may not see a
+    private repository with 404.
+
     Read-only over HTTP; `WorkTree.push` writes into the bare repositories on disk.
     """
 
     def __init__(self, root: Path, *, credentials: tuple[str, str] | None = None, host: str = "127.0.0.1") -> None:
         self.root = root
         self.credentials = credentials
+        self.refusal = 401
         self.fault = Fault()
         self.requests: list[tuple[str, str]] = []
         self.api: Api | None = None
@@ -209,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.status is not None:
             self._answer(fault.status, fault.headers, fault.body)
         elif not self._allowed(authorization):
-            self._answer(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"no access\n")
+            self._answer(self.git.refusal, {"WWW-Authenticate": 'Basic realm="git"'}, b"no access\n")
         elif fault.endless is not None and (self.command == fault.held or b"command=fetch" in body):
             self._pour(fault.endless(), is_last=b"0009done\n" in body)
         else:

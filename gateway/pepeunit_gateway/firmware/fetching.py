@@ -20,7 +20,7 @@ from pepeunit_gateway.firmware.inventory import take_inventory
 from pepeunit_gateway.firmware.leftovers import install, remove_leftovers
 from pepeunit_gateway.firmware.probing import probe
 from pepeunit_gateway.firmware.refs import Refs, load_refs, parse_show_ref, publish_refs
-from pepeunit_gateway.firmware.remotes import Remote, explain_failure, is_damage, is_oversize
+from pepeunit_gateway.firmware.remotes import Remote, fetch_error, is_damage, is_oversize
 
 __all__ = ["MirrorSync", "SyncResult"]
 
@@ -120,7 +120,7 @@ class MirrorSync:
         """Tell an empty repository from a page, which git takes for one of a plain file server: no packet comes."""
         output = await self._git(None, "ls-remote", "--end-of-options", self.remote.url.text, GIT_TRACE_PACKET="1")
         if output.code:
-            raise RepositoryRegistryError(explain_failure(self.remote, output.stderr))
+            raise fetch_error(self.remote, output.stderr)
         if _PACKET not in output.stderr:
             raise RepositoryRegistryError(
                 f"The server at {self.remote.url.host} answers, but not as a git server does; check that the URL is "
@@ -144,8 +144,8 @@ class MirrorSync:
     def _failure(self, stderr: str) -> RepositoryRegistryError:
         if is_oversize(stderr):
             return self._too_large()
-        kind = _DamagedError if is_damage(stderr) else RepositoryRegistryError
-        return kind(explain_failure(self.remote, stderr))
+        error = fetch_error(self.remote, stderr)
+        return _DamagedError(error.message) if is_damage(stderr) else error
 
     def _too_large(self) -> "_TooLargeError":
         return _TooLargeError(

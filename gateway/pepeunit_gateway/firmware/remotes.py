@@ -3,11 +3,23 @@
 import base64
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 from urllib.parse import quote
 
+from pepeunit_gateway.errors import RepositoryRegistryError
 from pepeunit_gateway.firmware.urls import RepositoryUrl
 
-__all__ = ["Credentials", "Remote", "explain_failure", "is_damage", "is_oversize", "is_rot"]
+__all__ = [
+    "Credentials",
+    "FetchError",
+    "Reason",
+    "Remote",
+    "explain_failure",
+    "fetch_error",
+    "is_damage",
+    "is_oversize",
+    "is_rot",
+]
 
 _MAX_REASON = 300
 
@@ -61,12 +73,34 @@ class Remote:
         return text
 
 
+class Reason(Enum):
+    """What a failed fetch says about the credentials that it was tried with."""
+
+    REFUSED = "the server refuses them"
+    ABSENT = "the server has no such repository, or hides it from who may not read it, as GitHub and GitLab do"
+    OTHER = "nothing"
+
+
+class FetchError(RepositoryRegistryError):
+    """What git ended with, in words that help."""
+
+    def __init__(self, message: str, reason: Reason) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def fetch_error(remote: Remote, stderr: str) -> FetchError:
+    """Return the error that git's last lines amount to. Never holds a credential."""
+    found = next((pattern for pattern, _ in _EXPLANATIONS if _says(pattern, _own_words(stderr))), "")
+    return FetchError(explain_failure(remote, stderr), _REASONS.get(found, Reason.OTHER))
+
+
 def explain_failure(remote: Remote, stderr: str) -> str:
     """Turn git's last lines into one sentence that says what to do. Never holds a credential."""
     place = f"{remote.url.host}:{remote.url.port}" if remote.url.host else remote.url.path
     own = _own_words(stderr)
     for pattern, message in _EXPLANATIONS:
-        if re.search(pattern, own, re.IGNORECASE):
+        if _says(pattern, own):
             return message.format(place=place)
     lines = [line for line in remote.masked(own).splitlines() if line.startswith(("fatal:", "error:"))]
     reason = lines[-1].partition(":")[2].strip()[:_MAX_REASON] if lines else "git gave no reason"
@@ -91,6 +125,10 @@ def is_rot(stderr: str) -> bool:
     return re.search(_ROT, stderr, re.IGNORECASE) is not None
 
 
+def _says(pattern: str, own: str) -> bool:
+    return re.search(pattern, own, re.IGNORECASE) is not None
+
+
 def _own_words(stderr: str) -> str:
     """Return what git says itself; a server may say anything, and nothing is decided by it."""
     return "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
@@ -100,6 +138,9 @@ def _basic(credentials: Credentials) -> str:
     return base64.b64encode(f"{credentials.username}:{credentials.pat_token}".encode()).decode()
 
 
+_REFUSED = r"could not read Username|Authentication failed|returned error: 40[13]"
+_ABSENT = r"returned error: 404|repository .* not found|does not appear to be a git repository|is this a git repository"
+_REASONS = {_REFUSED: Reason.REFUSED, _ABSENT: Reason.ABSENT}
 _EXPLANATIONS = (
     (
         r"out of memory|[mc]alloc failed|realloc failed|mmap failed|cannot allocate memory",
@@ -110,7 +151,7 @@ _EXPLANATIONS = (
         "The git server at {place} took the request and then sent nothing for too long; try again later",
     ),
     (
-        r"could not read Username|Authentication failed|returned error: 40[13]",
+        _REFUSED,
         "The git server at {place} refuses access; if the repository is private, set credentials that may read it",
     ),
     (
@@ -118,7 +159,7 @@ _EXPLANATIONS = (
         "The git server at {place} redirects to another address; register the final URL",
     ),
     (
-        r"returned error: 404|repository .* not found|does not appear to be a git repository|is this a git repository",
+        _ABSENT,
         "There is no git repository at this URL on {place}; check its path",
     ),
     (

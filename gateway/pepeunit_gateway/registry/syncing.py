@@ -3,6 +3,8 @@
 Source: protocol/firmware.md 7.2, W19 and W20 (the stored credentials are used whoever asks; a failure harms nobody).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from sqlalchemy import Row, select
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.errors import CipherError, GitRepoError, NotFoundError, RepositoryRegistryError
 from pepeunit_gateway.firmware.mirrors import Credentials, SyncResult
+from pepeunit_gateway.firmware.remotes import FetchError, Reason
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.credentials import candidates, read_slots, with_status, write_slots
 from pepeunit_gateway.registry.entities import CredentialStatus, RepositoryStatus
@@ -22,11 +25,20 @@ __all__ = ["SyncOutcome", "sync_repository", "try_credentials"]
 
 log = structlog.get_logger(__name__)
 
-_ACCESS = "refuses access"
 _NO_NEWS = ReleaseNews()
 
 SyncOutcome = tuple[bool, bool]
 """Whether the fetch succeeded, and whether a branch, a tag or a release changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A fetch with these credentials: its result, or else what is to be told and what it says about them."""
+
+    credentials: Credentials | None
+    result: SyncResult | None
+    problem: str = ""
+    reason: Reason = Reason.OTHER
 
 
 async def sync_repository(
@@ -42,45 +54,36 @@ async def sync_repository(
     """
     row = await _load(context, uuid)
     try:
-        stored: list[Credentials | None] = [
-            *candidates(read_slots(context.cipher, row.cipher_credentials_private_repository), context.clock())
-        ]
+        stored = _stored(context, row)
     except CipherError as error:
         await _record(context, row, None, error.message)
         return False, False
-    result, problem = None, ""
-    for credentials in stored or [None]:
-        result, problem = await _fetch(context, row, credentials)
-        await _mark(context, row, credentials, result, problem)
-        if result or _ACCESS not in problem:
-            break
-    if result is None:
-        await _record(context, row, None, problem)
+    attempt = await _try(context, row, stored or [None])
+    if attempt.result is None:
+        await _record(context, row, None, attempt.problem)
         return False, False
-    moved = result.changed or row.sync_status != RepositoryStatus.UPDATED.value
-    news = await follow_releases(context, row, credentials, releases, changed=moved)
-    await _record(context, row, result, news.problem, news)
-    changed = result.changed or news.changed
-    if changed and not told:
-        context.bus.publish(Change.REPOSITORY, [uuid])
-    return True, changed
+    mended = row.sync_status != RepositoryStatus.UPDATED.value
+    return True, await _succeeded(context, row, attempt, releases, mended=mended, told=told)
 
 
 async def try_credentials(context: Context, uuid: UUID, credentials: Credentials) -> None:
-    """Fetch with just these credentials and note at their slots whether they work; what is new is announced.
+    """Fetch with these credentials and note at their slots whether they work; what is new is announced.
 
-    A failure says nothing about the repository while others' credentials work, so its status stays.
+    A failure says nothing about the repository while others' credentials work, so its status stays. Where the server
+    claims that there is no repository, others' credentials tell whether that is so.
     """
     row = await _load(context, uuid)
-    result, problem = await _fetch(context, row, credentials)
-    await _mark(context, row, credentials, result, problem)
-    if result:
-        news = await follow_releases(context, row, credentials, Reading.ALWAYS, changed=result.changed)
-        await _record(context, row, result, news.problem, news)
-        if result.changed or news.changed:
-            context.bus.publish(Change.REPOSITORY, [uuid])
+    attempt = await _try(context, row, [credentials])
+    others = [other for other in _stored(context, row) if other != credentials]
+    if attempt.reason is Reason.ABSENT and others:
+        other = await _try(context, row, others)
+        if other.result:
+            await _mark(context, row, credentials, CredentialStatus.ERROR)
+            attempt = other
+    if attempt.result:
+        await _succeeded(context, row, attempt, Reading.ALWAYS)
     elif row.sync_status != RepositoryStatus.UPDATED.value:
-        await _record(context, row, None, problem)
+        await _record(context, row, None, attempt.problem)
 
 
 async def _load(context: Context, uuid: UUID) -> Row[Any]:
@@ -100,27 +103,75 @@ async def _load(context: Context, uuid: UUID) -> Row[Any]:
     return row
 
 
-async def _fetch(context: Context, row: Row[Any], credentials: Credentials | None) -> tuple[SyncResult | None, str]:
+def _stored(context: Context, row: Row[Any]) -> list[Credentials]:
+    slots = read_slots(context.cipher, row.cipher_credentials_private_repository)
+    return candidates(slots, context.clock())
+
+
+async def _try(context: Context, row: Row[Any], order: Sequence[Credentials | None]) -> _Attempt:
+    """Fetch with one after the other until one works or what goes wrong has nothing to do with credentials.
+
+    Each is marked. One that saw no repository is refused by it if another one sees it; if none does, there is none.
+    """
+    blind: list[Credentials] = []
+    for credentials in order:
+        attempt = await _fetch(context, row, credentials)
+        if attempt.result:
+            await _mark(context, row, credentials, CredentialStatus.VALID)
+            for other in blind:
+                await _mark(context, row, other, CredentialStatus.ERROR)
+            break
+        if attempt.reason is Reason.REFUSED:
+            await _mark(context, row, credentials, CredentialStatus.ERROR)
+        elif attempt.reason is Reason.ABSENT and credentials:
+            blind.append(credentials)
+        else:
+            break
+    return attempt
+
+
+async def _fetch(context: Context, row: Row[Any], credentials: Credentials | None) -> _Attempt:
     try:
         await check_size(context, row, credentials)
-        return await context.mirrors.sync(row.uuid, row.repository_url, credentials), ""
+        return _Attempt(credentials, await context.mirrors.sync(row.uuid, row.repository_url, credentials))
+    except FetchError as error:
+        return _Attempt(credentials, None, error.message, error.reason)
     except (GitRepoError, RepositoryRegistryError) as error:
-        return None, error.message
+        return _Attempt(credentials, None, error.message)
     except OSError as error:
-        return None, f"the mirror cannot be written: {error.strerror}; check the disk of the gateway"
+        problem = f"the mirror cannot be written: {error.strerror}; check the disk of the gateway"
+        return _Attempt(credentials, None, problem)
 
 
-async def _mark(
-    context: Context, row: Row[Any], tried: Credentials | None, result: SyncResult | None, problem: str
-) -> None:
+async def _succeeded(
+    context: Context,
+    row: Row[Any],
+    attempt: _Attempt,
+    releases: Reading,
+    *,
+    mended: bool = False,
+    told: bool = False,
+) -> bool:
+    """Read releases, tell the row and whoever wants to know; return whether there is anything new."""
+    if attempt.result is None:
+        return False
+    moved = attempt.result.changed or mended
+    news = await follow_releases(context, row, attempt.credentials, releases, changed=moved)
+    await _record(context, row, attempt.result, news.problem, news)
+    changed = attempt.result.changed or news.changed
+    if changed and not told:
+        context.bus.publish(Change.REPOSITORY, [row.uuid])
+    return changed
+
+
+async def _mark(context: Context, row: Row[Any], tried: Credentials | None, status: CredentialStatus) -> None:
     """Note at the slots that hold exactly `tried` whether it worked; a network failure proves nothing.
 
     What `row` says already is not written again. Who stores the same credentials meanwhile tries them too.
     """
-    if tried is None or not (result or _ACCESS in problem):
+    if tried is None:
         return
     table, uuid = repository_registry, row.uuid
-    status = CredentialStatus.VALID if result else CredentialStatus.ERROR
     seen = read_slots(context.cipher, row.cipher_credentials_private_repository)
     if with_status(seen, tried, status) == seen:
         return

@@ -2,7 +2,16 @@ import base64
 
 import pytest
 
-from pepeunit_gateway.firmware.remotes import Credentials, Remote, explain_failure, is_damage, is_oversize, is_rot
+from pepeunit_gateway.firmware.remotes import (
+    Credentials,
+    Reason,
+    Remote,
+    explain_failure,
+    fetch_error,
+    is_damage,
+    is_oversize,
+    is_rot,
+)
 from pepeunit_gateway.firmware.urls import parse_url
 
 TOKEN = "s3cr3t/тайна"
@@ -59,6 +68,25 @@ def test_a_failure_is_told_in_words_that_help(stderr, hint):
     message = explain_failure(remote(), stderr)
     assert hint in message
     assert "git.example.org:443" in message
+
+
+@pytest.mark.parametrize(
+    ("stderr", "reason"),
+    [
+        ("fatal: unable to access 'x': The requested URL returned error: 401", Reason.REFUSED),
+        ("fatal: unable to access 'x': The requested URL returned error: 403", Reason.REFUSED),
+        ("fatal: Authentication failed for 'x'", Reason.REFUSED),
+        ("fatal: unable to access 'x': The requested URL returned error: 404", Reason.ABSENT),
+        ("fatal: repository 'https://git.example.org/a/b.git/' not found", Reason.ABSENT),
+        ("fatal: unable to access 'x': The requested URL returned error: 503", Reason.OTHER),
+        ("fatal: early EOF", Reason.OTHER),
+        ("remote: Authentication failed\nfatal: something nobody has seen", Reason.OTHER),
+        ("", Reason.OTHER),
+    ],
+)
+def test_what_a_failure_says_about_the_credentials_is_typed(stderr, reason):
+    error = fetch_error(remote(), stderr)
+    assert (error.reason, error.message) == (reason, explain_failure(remote(), stderr))
 
 
 def test_the_servers_own_words_do_not_decide():
