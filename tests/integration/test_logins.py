@@ -24,7 +24,7 @@ from tests.support.gateway import PASSWORD, GatewayUnderTest
 from tests.support.redis import RedisServer
 
 BOTH_DATABASES = True
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("real_passwords")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STATIC = "salt-of-an-older-installation"
 ANSWER = (401, "401: 1: No Access: login or password is wrong")
@@ -132,6 +132,7 @@ async def test_a_hash_that_cannot_be_verified_is_wrong_and_one_warning_names_the
     assert PASSWORD not in told[0]
 
 
+@pytest.mark.usefixtures("real_passwords")
 async def test_w14_unknown_wrong_old_and_blocked_do_the_same_work_and_get_the_same_answer(gateway, monkeypatch):
     """The same hashes, the same SQL statements, the same headers: nothing to measure and nothing to read."""
     for login in ("modern", "barred", "barred-old"):
@@ -280,6 +281,7 @@ async def test_an_address_that_tries_many_accounts_is_refused_for_all_of_them(tm
         assert await guess("innocent", "192.0.2.7", PASSWORD) == 200
 
 
+@pytest.mark.usefixtures("real_passwords")
 async def test_many_guesses_at_once_get_hardly_further_than_one_after_the_other(tmp_path):
     async with GatewayUnderTest(tmp_path, login_max_failures=3) as gateway:
         await gateway.user("stormed")
