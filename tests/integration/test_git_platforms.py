@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -13,37 +13,11 @@ from pepeunit_gateway.firmware.platform_api import PausedError
 from pepeunit_gateway.firmware.platforms import Platforms
 from pepeunit_gateway.firmware.remotes import Credentials
 from pepeunit_gateway.firmware.web import Web
-from tests.support.git_platforms import GitHubApi, GitLabApi, Project, Trouble
+from tests.support.git_platforms import Trouble
 from tests.support.git_server import GitServer
+from tests.support.platform_stage import START, PlatformStage
 
 GOOD, WRONG = Credentials("me", "good-token"), Credentials("me", "wrong-token")
-START = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
-
-
-class Stage:
-    """A platform, a clock that stands still, and the questions of one gateway."""
-
-    def __init__(self, server, kind, web):
-        self.kind = kind
-        self.now = START
-        path = "owner/thermometer" if kind == "Github" else "group/sub.group/thermo-meter"
-        self.project = Project(path, server.url(path), size=3 * 2**20)
-        self.server = (GitHubApi if kind == "Github" else GitLabApi)(self.project)
-        server.api = self.server.answer
-        self.platforms = Platforms(web, lambda: self.now, github=None)
-
-    def client(self, credentials=None):
-        return self.platforms.client(self.kind, self.project.url, credentials)
-
-    def fill(self, count):
-        for number in range(count):
-            self.project.release(f"v{number}", {"pi": f"https://files.example/v{number}/pi"})
-
-    async def fails(self, credentials=None, kind=GitPlatformClientError):
-        with pytest.raises(kind) as caught:
-            await self.client(credentials).releases()
-        assert "token" not in caught.value.message.replace("a token allows", "").replace("refuses the token", "")
-        return caught.value.message
 
 
 @pytest.fixture
@@ -56,7 +30,7 @@ async def web():
 @pytest.fixture(params=["Github", "Gitlab"])
 def stage(request, tmp_path, web):
     with GitServer(tmp_path / "git") as server:
-        yield Stage(server, request.param, web)
+        yield PlatformStage(server, request.param, web)
 
 
 def link_of(files, name):
@@ -195,7 +169,7 @@ async def test_w32_a_platform_that_is_down_is_one_error(stage):
 
 async def test_a_repository_that_was_renamed_is_found(tmp_path, web):
     with GitServer(tmp_path / "git") as server:
-        stage = Stage(server, "Github", web)
+        stage = PlatformStage(server, "Github", web)
         stage.fill(120)
         stage.project.former, stage.project.path = (stage.project.path,), "owner/renamed"
         assert len(await stage.client().releases()) == 120

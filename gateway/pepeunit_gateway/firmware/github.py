@@ -1,9 +1,13 @@
 """GitHub and GitHub Enterprise. Source: GitHub's REST API; protocol/firmware.md 7.3, all pages (W33)."""
 
-from pydantic import BaseModel, TypeAdapter
+from typing import Annotated
+
+from msgspec import Meta, Struct
+from msgspec.json import Decoder
 
 from pepeunit_gateway.firmware.platform_api import ApiAddress, PlatformApi, ReleasePage
 from pepeunit_gateway.firmware.release_files import Releases, usable_files
+from pepeunit_gateway.firmware.release_pages import Files, decode_page
 from pepeunit_gateway.firmware.remotes import Credentials
 from pepeunit_gateway.firmware.urls import RepositoryUrl
 
@@ -14,23 +18,24 @@ _API = "https://api.github.com"
 _KIB = 1024
 
 
-class _Repository(BaseModel):
-    size: int
+class _Repository(Struct):
+    size: Annotated[int, Meta(ge=0, le=2**53)]
 
 
-class _Asset(BaseModel):
+class _Asset(Struct, gc=False):
     name: str
     browser_download_url: str
     state: str = "uploaded"
 
 
-class _Release(BaseModel):
+class _Release(Struct):
     tag_name: str
     draft: bool = False
-    assets: list[_Asset] = []
+    assets: Files[_Asset] = []
 
 
-_PAGE = TypeAdapter(list[_Release])
+_REPOSITORY = Decoder(_Repository)
+_PAGE = Decoder(list[_Release])
 
 
 class GitHub:
@@ -61,9 +66,9 @@ def read_github_page(body: bytes) -> ReleasePage:
             None if release.draft else release.tag_name,
             usable_files((a.name, a.browser_download_url) for a in release.assets if a.state == "uploaded"),
         )
-        for release in _PAGE.validate_json(body)
+        for release in decode_page(_PAGE, body)
     ]
 
 
 def _read_size(body: bytes) -> int:
-    return _Repository.model_validate_json(body).size * _KIB
+    return _REPOSITORY.decode(body).size * _KIB

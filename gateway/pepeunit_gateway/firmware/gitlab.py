@@ -1,51 +1,55 @@
 """GitLab, anywhere. Source: GitLab's REST API v4; protocol/firmware.md 7.3."""
 
+from typing import Annotated
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, TypeAdapter
+from msgspec import Meta, Struct, field
+from msgspec.json import Decoder
 
 from pepeunit_gateway.firmware.platform_api import ApiAddress, PlatformApi, ReleasePage
 from pepeunit_gateway.firmware.release_files import Releases, usable_files
+from pepeunit_gateway.firmware.release_pages import Files, decode_page
 from pepeunit_gateway.firmware.remotes import Credentials
 from pepeunit_gateway.firmware.urls import RepositoryUrl
 
 __all__ = ["GitLab", "read_gitlab_page"]
 
 
-class _Statistics(BaseModel):
-    repository_size: int
+class _Statistics(Struct):
+    repository_size: Annotated[int, Meta(ge=0, le=2**53)]
 
 
-class _Project(BaseModel):
+class _Project(Struct):
     """Statistics are told only to those who may read the repository with a token."""
 
-    id: int
+    id: Annotated[int, Meta(ge=0, le=2**53)]
     statistics: _Statistics | None = None
 
 
-class _Source(BaseModel):
+class _Source(Struct, gc=False):
     format: str
     url: str
 
 
-class _Link(BaseModel):
+class _Link(Struct, gc=False):
     name: str
     url: str
 
 
-class _Assets(BaseModel):
-    sources: list[_Source] = []
-    links: list[_Link] = []
+class _Assets(Struct):
+    sources: Files[_Source] = []
+    links: Files[_Link] = []
 
 
-class _Release(BaseModel):
+class _Release(Struct):
     """Guests of a private project are not told the tag."""
 
     tag_name: str | None = None
-    assets: _Assets = _Assets()
+    assets: _Assets = field(default_factory=_Assets)
 
 
-_PAGE = TypeAdapter(list[_Release])
+_PROJECT = Decoder(_Project)
+_PAGE = Decoder(list[_Release])
 
 
 class GitLab:
@@ -69,12 +73,12 @@ class GitLab:
         return await self._api.ask_releases(self.address, f"/projects/{project.id}/releases", read_gitlab_page)
 
     async def _project(self) -> _Project:
-        return await self._api.ask(self.address, self._lookup, _Project.model_validate_json)
+        return await self._api.ask(self.address, self._lookup, _PROJECT.decode)
 
 
 def read_gitlab_page(body: bytes) -> ReleasePage:
     """Read one page."""
-    return [(release.tag_name, usable_files(_files(release.assets))) for release in _PAGE.validate_json(body)]
+    return [(release.tag_name, usable_files(_files(release.assets))) for release in decode_page(_PAGE, body)]
 
 
 def _files(assets: _Assets) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from yarl import URL
 
@@ -18,25 +18,25 @@ from pepeunit_gateway.errors import GitPlatformClientError
 from pepeunit_gateway.firmware.lru import Lru
 from pepeunit_gateway.firmware.page_memory import PageMemory, RememberedPage
 from pepeunit_gateway.firmware.platform_limits import pause_until
-from pepeunit_gateway.firmware.release_files import ReleaseFile, Releases
-from pepeunit_gateway.firmware.web import Answer, Web, WebError
+from pepeunit_gateway.firmware.release_files import MOST_KEPT, ReleaseFile, Releases
+from pepeunit_gateway.firmware.release_pages import MAX_PAGE, PAGE_SIZE, OverfullError
+from pepeunit_gateway.firmware.web import Answer, TooLongError, Web, WebError
 
-__all__ = ["PAGE_SIZE", "ApiAddress", "PausedError", "PlatformApi", "ReleasePage"]
+__all__ = ["ApiAddress", "PausedError", "PlatformApi", "ReleasePage"]
 
 T = TypeVar("T")
-
-PAGE_SIZE = 100
-"""Releases of one page: the most that GitHub and GitLab give."""
 
 ReleasePage = list[tuple[str | None, tuple[ReleaseFile, ...]]]
 """The releases of one page with their files; None for one that is not public yet."""
 
 _QUESTION_LIMIT = 10.0
 _READING_LIMIT = 120.0
-_MAX_PAGE = 16 * 1024 * 1024
 _MAX_PAGES = 100
+_SMALLER = 10  # times; a page that holds too much is asked for in parts, down to single releases
+_MAX_READ = 64 * 1024 * 1024
 _MAX_REDIRECTS = 3
 _REMEMBERED = 16 * 1024 * 1024
+_REMEMBERED_PAGES = 4_000
 _CREDENTIALS = 1_000
 _REDIRECTS = (301, 302, 307, 308)
 _OK, _NOT_MODIFIED, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _SERVER_ERROR = 200, 304, 401, 403, 404, 500
@@ -48,6 +48,19 @@ class PausedError(GitPlatformClientError):
     def __init__(self, message: str, until: datetime) -> None:
         super().__init__(message)
         self.until = until
+
+
+class _OverfullError(GitPlatformClientError):
+    """More was answered than is read of one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply(Generic[T]):
+    """What an answer says; `goes_on`: it names a next page, None where it does not tell; `size`: its bytes."""
+
+    value: T
+    goes_on: bool | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,7 @@ class PlatformApi:
         self._web = web
         self._clock = clock
         self._pauses: Lru[str, datetime] = Lru(_CREDENTIALS)
-        self._pages = PageMemory(_REMEMBERED)
+        self._pages = PageMemory(_REMEMBERED, _REMEMBERED_PAGES)
 
     async def ask(self, api: ApiAddress, path: str, read: Callable[[bytes], T]) -> T:
         """Return what `read` makes of the answer; `read` raises ValueError where it is not what the API should say.
@@ -89,48 +102,73 @@ class PlatformApi:
             GitPlatformClientError: no usable answer; the message says what to do.
             PausedError: the same, because the platform wants to be left alone.
         """
-        return (await self._ask(api, path, read))[0]
+        return (await self._ask(api, path, read)).value
 
     async def ask_releases(self, api: ApiAddress, path: str, read: Callable[[bytes], ReleasePage]) -> Releases:
-        """Return the releases of all pages of `path`.
+        """Return the releases of all pages of `path`, the newest first, and not many more than can be kept.
 
         Raises:
             GitPlatformClientError: as `ask`; and there are too many, or they take too long.
         """
-        found: Releases = {}
         try:
             async with asyncio.timeout(_READING_LIMIT):
-                for number in range(1, _MAX_PAGES + 1):
-                    page, paging = await self._ask(api, f"{path}?per_page={PAGE_SIZE}&page={number}", read)
-                    for tag, files in page:
-                        if tag is not None:
-                            found.setdefault(tag, files)
-                    if not _goes_on(paging, len(page)):
-                        return found
+                return await self._read_pages(api, path, read)
         except TimeoutError:
             raise GitPlatformClientError(
                 f"Reading the releases from {api.host} took longer than {_READING_LIMIT:g} s; it is tried again later"
             ) from None
+
+    async def _read_pages(self, api: ApiAddress, path: str, read: Callable[[bytes], ReleasePage]) -> Releases:
+        found: Releases = {}
+        size, done, kept, heard = PAGE_SIZE, 0, 0, 0
+        for _ in range(_MAX_PAGES):
+            try:
+                reply = await self._ask(api, f"{path}?per_page={size}&page={done // size + 1}", read)
+            except _OverfullError:
+                if size == 1:
+                    raise
+                size //= _SMALLER
+                continue
+            for tag, files in reply.value:
+                if tag is not None and tag not in found:
+                    found[tag] = files
+                    kept += len(tag) + sum(len(file.name) + len(file.link) for file in files)
+            done += size
+            heard += reply.size
+            if kept > MOST_KEPT or not _goes_on(reply, size):
+                return found
+            if heard > _MAX_READ:
+                break
         raise GitPlatformClientError(
-            f"{api.host} has more than {_MAX_PAGES * PAGE_SIZE} releases; delete those that no unit needs"
+            f"{api.host} has more than {done} releases, which is too much; delete those that no unit needs"
         )
 
-    async def _ask(self, api: ApiAddress, path: str, read: Callable[[bytes], T]) -> tuple[T, Mapping[str, str]]:
+    async def _ask(self, api: ApiAddress, path: str, read: Callable[[bytes], T]) -> _Reply[T]:
         key = api.key()
         known = self._pages.get((key, path))
         conditional = {"If-None-Match": known.etag} if known else {}
         answer = await self._get(api, key, path, {**api.headers, **conditional})
         if answer.status == _NOT_MODIFIED and known:
-            body, paging = await asyncio.to_thread(zlib.decompress, known.packed), known.paging
-        elif answer.status == _OK:
-            body, paging = answer.body, {name: answer.headers.get(name, "") for name in ("Link", "X-Next-Page")}
-            await self._remember((key, path), answer, paging)
-        else:
+            body, goes_on = await asyncio.to_thread(zlib.decompress, known.packed), known.goes_on
+            return _Reply(await self._read(api, read, body), goes_on, len(body))
+        if answer.status != _OK:
             raise GitPlatformClientError(_refusal(api, answer.status))
+        self._pages.forget((key, path))
+        reply = _Reply(await self._read(api, read, answer.body), _told_next(answer.headers), len(answer.body))
+        etag = answer.headers.get("ETag", "")
+        if etag:
+            packed = await asyncio.to_thread(zlib.compress, answer.body, 1)
+            self._pages.put((key, path), RememberedPage(etag, packed, reply.goes_on))
+        return reply
+
+    async def _read(self, api: ApiAddress, read: Callable[[bytes], T], body: bytes) -> T:
         try:
-            return await asyncio.to_thread(read, body), paging
-        except ValueError:  # pydantic's too; its text would show what was answered
-            self._pages.forget((key, path))
+            return await asyncio.to_thread(read, body)
+        except OverfullError as error:
+            raise _OverfullError(
+                f"{api.host} says too much about its releases: {error}; delete those that no unit needs"
+            ) from None
+        except (ValueError, RecursionError):  # the text of msgspec's would show what was answered
             raise GitPlatformClientError(
                 f"{api.host} does not answer as its API should; check that the registry names the right platform"
             ) from None
@@ -141,7 +179,9 @@ class PlatformApi:
         for _ in range(_MAX_REDIRECTS + 1):
             self._check_pause(api, key)
             try:
-                answer = await self._web.get(str(url), headers=headers, max_bytes=_MAX_PAGE, limit=_QUESTION_LIMIT)
+                answer = await self._web.get(str(url), headers=headers, max_bytes=MAX_PAGE, limit=_QUESTION_LIMIT)
+            except TooLongError as error:
+                raise _OverfullError(f"{api.host} says too much about its releases: {error}") from None
             except WebError as error:
                 raise GitPlatformClientError(f"{api.host} gives no usable answer about releases: {error}") from None
             now = self._clock()
@@ -166,18 +206,19 @@ class PlatformApi:
             until,
         )
 
-    async def _remember(self, key: tuple[str, str], answer: Answer, paging: Mapping[str, str]) -> None:
-        etag = answer.headers.get("ETag", "")
-        if etag:
-            packed = await asyncio.to_thread(zlib.compress, answer.body, 1)
-            self._pages.put(key, RememberedPage(etag, packed, paging))
+
+def _told_next(headers: Mapping[str, str]) -> bool | None:
+    """Tell whether there is a next page: GitLab numbers it, GitHub links to it; None where neither is done."""
+    number, link = headers.get("X-Next-Page"), headers.get("Link")
+    if number is not None:
+        return bool(number)
+    return 'rel="next"' in link if link else None
 
 
-def _goes_on(paging: Mapping[str, str], count: int) -> bool:
-    """Tell whether there is a next page: GitLab numbers it, GitHub links to it, and a short page is the last."""
-    if paging["X-Next-Page"] or 'rel="next"' in paging["Link"]:
-        return count > 0
-    return not paging["Link"] and count >= PAGE_SIZE
+def _goes_on(reply: _Reply[ReleasePage], size: int) -> bool:
+    """Tell whether to ask for the next page: where nothing is told of one, a short page is the last."""
+    count = len(reply.value)
+    return count >= size if reply.goes_on is None else reply.goes_on and count > 0
 
 
 def _next_hop(api: ApiAddress, url: URL, location: str) -> URL:

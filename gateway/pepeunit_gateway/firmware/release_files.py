@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-__all__ = ["ReleaseFile", "Releases", "usable_files"]
+__all__ = ["MOST_KEPT", "ReleaseFile", "Releases", "usable_files"]
+
+MOST_KEPT = 1024 * 1024
+"""Bytes of the column releases_data; a page of registries may have 500 of them."""
 
 _MAX_NAME = 255
 _MAX_LINK = 2_048

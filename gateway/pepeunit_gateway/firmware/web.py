@@ -18,7 +18,7 @@ from pepeunit_gateway.errors import RepositoryRegistryError
 from pepeunit_gateway.firmware.addresses import is_public, resolve_host
 from pepeunit_gateway.firmware.urls import literal_address
 
-__all__ = ["Answer", "Web", "WebError"]
+__all__ = ["Answer", "TooLongError", "Web", "WebError"]
 
 _RESOLVE_LIMIT = 10.0
 _CONNECT_LIMIT = 10.0
@@ -27,6 +27,10 @@ _PER_HOST = 4
 
 class WebError(Exception):
     """No usable answer; the text says why and holds neither a credential nor the path of the URL."""
+
+
+class TooLongError(WebError):
+    """The answer is longer than was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Web:
                 async for part in response.content.iter_any():
                     body += part
                     if len(body) > max_bytes:
-                        raise WebError(f"the answer is longer than {max_bytes} bytes")
+                        raise TooLongError(f"the answer is longer than {max_bytes} bytes")
                 return Answer(response.status, response.headers, bytes(body))
         except TimeoutError:
             raise WebError(f"no complete answer within {limit:g} s") from None

@@ -13,14 +13,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from pydantic import TypeAdapter
-from pydantic import ValidationError as PydanticError
+from msgspec.json import Decoder
 from sqlalchemy import Row, exists, select
 
 from pepeunit_gateway.errors import GitPlatformClientError, RepositoryRegistryError
 from pepeunit_gateway.firmware.mirrors import Credentials
 from pepeunit_gateway.firmware.platform_api import PausedError
-from pepeunit_gateway.firmware.release_files import Releases
+from pepeunit_gateway.firmware.release_files import MOST_KEPT, Releases
 from pepeunit_gateway.registry.context import Act, Context
 from pepeunit_gateway.storage.tables import repos, repository_registry
 
@@ -53,8 +52,7 @@ RELEASE_COLUMNS = (
 """What this module looks at, beside uuid, repository_url and local_repository_size."""
 
 _PROBLEM = "Releases: "
-_MAX_TEXT = 1024 * 1024  # of one row; a page may have 500 of them
-_STORED = TypeAdapter(dict[str, list[tuple[str, str]]])
+_STORED = Decoder(dict[str, list[tuple[str, str]]])
 
 
 class Reading(Enum):
@@ -161,10 +159,8 @@ def dump_releases(releases: Releases) -> tuple[str, str | None]:
     for tag, files in releases.items():
         part = f"{json.dumps(tag)}: {json.dumps([[file.name, file.link] for file in files])}"
         size += len(part) + 2
-        if size > _MAX_TEXT:
-            told = (
-                f"{_PROBLEM}only the newest {len(parts)} of {len(releases)} are kept; delete those that no unit needs"
-            )
+        if size > MOST_KEPT:
+            told = f"{_PROBLEM}only the newest {len(parts)} are kept; delete those that no unit needs"
             return "{" + ", ".join(parts) + "}", told
         parts.append(part)
     return "{" + ", ".join(parts) + "}", None
@@ -175,8 +171,8 @@ def read_releases(stored: str | None) -> dict[str, list[tuple[str, str]]]:
     if not stored:
         return {}
     try:
-        return _STORED.validate_json(stored)
-    except PydanticError:
+        return _STORED.decode(stored)
+    except (ValueError, RecursionError):
         return {}
 
 

@@ -10,6 +10,7 @@ from pepeunit_gateway.firmware.gitlab import read_gitlab_page
 from pepeunit_gateway.firmware.page_memory import PageMemory, RememberedPage
 from pepeunit_gateway.firmware.platforms import Platforms
 from pepeunit_gateway.firmware.release_files import ReleaseFile, usable_files
+from pepeunit_gateway.firmware.release_pages import MAX_OBJECTS, PAGE_SIZE, OverfullError, decode_page
 from pepeunit_gateway.firmware.remotes import Credentials
 from pepeunit_gateway.firmware.web import Web
 
@@ -127,13 +128,62 @@ def test_a_file_that_no_unit_could_ask_for_or_fetch_is_left_out(name, link):
     assert usable_files([(name, link), ("pi", "https://e.org/pi")]) == (ReleaseFile("pi", "https://e.org/pi"),)
 
 
+def page_of(size, etag="e"):
+    return RememberedPage(etag, bytes(size), None)
+
+
 def test_what_is_remembered_stays_within_its_bytes_and_the_oldest_goes():
-    memory = PageMemory(100)
+    memory = PageMemory(40_000, 100)
     for number in range(4):
-        memory.put((str(number), ""), RememberedPage("e", bytes(30), {}))
+        memory.put((str(number), ""), page_of(10_000))
         memory.get(("0", ""))
     assert [memory.get((str(number), "")) is not None for number in range(4)] == [True, False, True, True]
-    memory.put(("0", ""), RememberedPage("e", bytes(10), {}))
-    memory.put(("huge", ""), RememberedPage("e", bytes(101), {}))
+    memory.put(("0", ""), page_of(10))
+    memory.put(("huge", ""), page_of(40_000))
     assert memory.get(("huge", "")) is None
-    assert memory.size == 70
+    assert 20_000 < memory.size < 25_000
+    for key in ("0", "2", "3"):
+        memory.forget((key, ""))
+    assert memory.size == 0
+
+
+def test_addresses_and_etags_count_and_so_does_what_holds_a_page_together():
+    """20 readings of empty pages left 2,001 of them, and 48 MiB that counted for 40 KiB."""
+    memory = PageMemory(1_000_000, 10_000)
+    for number in range(10_000):
+        memory.put((f"{number}", "/" + "p" * 400), page_of(0, "e" * 500))
+    assert len(memory) * (900 + 500) < 1_000_000
+
+
+def test_there_are_not_more_pages_than_that_many():
+    memory = PageMemory(1_000_000, 10)
+    for number in range(20):
+        memory.put((str(number), ""), page_of(0))
+    assert len(memory) == 10
+
+
+@pytest.mark.parametrize(("length", "kept"), [(512, True), (513, False)])
+def test_an_etag_that_is_a_text_of_its_own_is_not_kept(length, kept):
+    memory = PageMemory(1_000_000, 10)
+    memory.put(("a", ""), page_of(0, "e" * length))
+    assert (len(memory) == 1) is kept
+
+
+class Untouched:
+    """A decoder that may not be used."""
+
+    def decode(self, _body):
+        raise AssertionError("objects were made")
+
+
+def test_a_page_of_too_many_objects_is_refused_before_one_is_made():
+    with pytest.raises(OverfullError, match="25000 objects"):
+        decode_page(Untouched(), b"[" + b"{}," * (MAX_OBJECTS + 1))
+
+
+@pytest.mark.parametrize("read", [read_github_page, read_gitlab_page])
+def test_a_page_has_not_more_releases_than_were_asked_for(read):
+    page = [{"tag_name": str(number)} for number in range(PAGE_SIZE + 1)]
+    assert len(read(json.dumps(page[1:]).encode())) == PAGE_SIZE
+    with pytest.raises(ValueError, match="more than 100 releases"):
+        read(json.dumps(page).encode())

@@ -51,7 +51,7 @@ def test_of_more_than_fits_the_newest_are_kept_and_that_is_told():
     assert len(text) <= 2**20
     assert kept == list(releases)[: len(kept)]
     assert 10 < len(kept) < 50
-    assert f"only the newest {len(kept)} of 50" in told
+    assert f"only the newest {len(kept)} are kept" in told
 
 
 @pytest.mark.parametrize(
