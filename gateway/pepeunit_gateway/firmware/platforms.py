@@ -35,25 +35,28 @@ class Platforms:
         web: the door to servers.
         clock: aware, UTC.
         github: PU_GITHUB_TOKEN_NAME and _PAT. They go to github.com and to no other server: anybody may register one
-            and call it GitHub.
+            and call it GitHub. They ask about public repositories only: anybody may name one that their owner sees.
     """
 
     def __init__(self, web: Web, clock: Callable[[], datetime], *, github: Credentials | None) -> None:
         self._api = PlatformApi(web, clock)
         self._github = github
 
-    def client(self, platform: str, url: str, credentials: Credentials | None) -> PlatformClient | None:
+    def client(
+        self, platform: str, url: str, credentials: Credentials | None, *, shown_public: bool = False
+    ) -> PlatformClient | None:
         """Return the questions about a repository, None where the platform (`Git`) answers none.
 
         Args:
             platform: the GitPlatform of the registry.
             url: as registered.
             credentials: of the registry, if it has some.
+            shown_public: the repository was fetched without credentials a moment ago.
         """
         parsed = parse_url(url)
         if parsed.scheme == "file":
             return None
         if platform == "Github":
-            own = self._github if parsed.scheme == "https" and parsed.host == HOST else None
+            own = self._github if shown_public and parsed.scheme == "https" and parsed.host == HOST else None
             return GitHub(self._api, parsed, credentials or own)
         return GitLab(self._api, parsed, credentials) if platform == "Gitlab" else None

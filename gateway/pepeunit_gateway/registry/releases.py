@@ -90,6 +90,8 @@ class ReleaseNews:
 async def check_size(context: Context, row: Row[Any], credentials: Credentials | None) -> None:
     """Refuse the first fetch of what is too large by the platform's own account; whatever it says not, git counts.
 
+    Nothing has shown yet that the repository is public, so the operator's token does not ask.
+
     Raises:
         RepositoryRegistryError: too large.
     """
@@ -120,7 +122,8 @@ async def follow_releases(
         reading: whether to.
         changed: whether the fetch moved a branch or a tag.
     """
-    client = context.platforms.client(row.platform, row.repository_url, credentials)
+    public = credentials is None  # so it was fetched by anybody, a moment ago
+    client = context.platforms.client(row.platform, row.repository_url, credentials, shown_public=public)
     if client is None:
         return ReleaseNews()
     before, now = _told(row), context.clock()

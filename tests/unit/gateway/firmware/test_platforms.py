@@ -58,11 +58,18 @@ def test_plain_git_has_no_api(platforms, platform, url):
 )
 def test_the_token_of_the_instance_goes_to_github_alone(platforms, url, given, sent):
     """Anybody may register a server of their own and call it GitHub."""
-    address = platforms.client("Github", url, given).address
+    address = platforms.client("Github", url, given, shown_public=True).address
     assert address.headers.get("Authorization") == sent
     assert address.has_credential == (sent is not None)
     assert "token" not in repr(address)
     assert "token" not in address.key()
+
+
+@pytest.mark.parametrize(("given", "sent"), [(None, None), (THEIRS, "Bearer own-token")])
+def test_the_token_of_the_instance_asks_about_no_repository_that_was_not_fetched_without_it(platforms, given, sent):
+    """A stranger registered the operator's private repository and was told that it exists, and how large it is."""
+    address = platforms.client("Github", "https://github.com/operator/secret.git", given).address
+    assert address.headers.get("Authorization") == sent
 
 
 def test_gitlab_gets_the_token_in_its_header_and_never_the_instances_for_github(platforms):
