@@ -116,6 +116,32 @@ async def test_an_odd_answer_is_explained_by_git(repository, processes, fault):
     assert await repository.main_py() == b"print('one')\n"
 
 
+@pytest.mark.parametrize(
+    ("fault", "open_"),
+    [
+        (Fault(), True),
+        (Fault(status=200, headers={"Content-Type": f"{ADVERTISED}; charset=utf-8"}), True),
+        (Fault(status=200, body=b"0" * 40 + b"\trefs/heads/main\n"), True),
+        (Fault(status=200, headers={"Content-Type": "text/html"}, body=b"<html>log in"), False),
+        (Fault(status=302, headers={"Location": "/login"}), False),
+        (Fault(status=401), False),
+        (Fault(status=403), False),
+        (Fault(status=404), False),
+        (Fault(status=429), None),
+        (Fault(status=503), None),
+    ],
+)
+async def test_whether_anybody_may_read_it_is_seen_without_credentials(repository, fault, open_):
+    repository.server.fault = fault
+    assert await repository.mirrors.is_open(repository.url) is open_
+    assert [authorization for _, authorization in repository.server.requests] == [""]
+
+
+async def test_whether_anybody_may_read_what_cannot_be_reached_is_unknown(repository):
+    repository.server.stop()
+    assert await repository.mirrors.is_open(repository.url) is None
+
+
 async def test_the_credential_goes_along_and_a_wrong_one_is_no_success(tmp_path, processes):
     with GitServer(tmp_path / "served", credentials=("me", "right")) as server:
         repository = ServedRepository(tmp_path, server, Credentials("me", "right"))

@@ -5,6 +5,7 @@ Over HTTP it is one question on a connection that is kept; for file:// one git p
 
 import asyncio
 import os
+import re
 from dataclasses import dataclass
 
 from pepeunit_gateway.errors import GitRepoError
@@ -12,14 +13,17 @@ from pepeunit_gateway.firmware.advertised import AdvertisementError, parse_http,
 from pepeunit_gateway.firmware.git import Ceiling, git_environment, run_git
 from pepeunit_gateway.firmware.refs import Refs
 from pepeunit_gateway.firmware.remotes import Remote
+from pepeunit_gateway.firmware.urls import RepositoryUrl
 from pepeunit_gateway.firmware.web import Web, WebError
 
-__all__ = ["Glance", "glance"]
+__all__ = ["Glance", "glance", "is_open"]
 
 _MAX_BYTES = 8 * 1024 * 1024
 _LONG = 64 * 1024  # a longer list is read in a thread
 _TYPE = "application/x-git-upload-pack-advertisement"
 _OK = 200
+_CLOSED = frozenset({301, 302, 303, 307, 308, 401, 403, 404})  # some lead to a page where one logs in
+_PLAIN_FILE = re.compile(rb"[0-9a-f]{40}\t")  # how the list begins that a plain file server has
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +44,36 @@ async def glance(web: Web, remote: Remote, *, limit: float, ceiling: Ceiling) ->
     headers = {"Pragma": "no-cache", "Cache-Control": "no-cache"}
     if remote.authorization is not None:
         headers["Authorization"] = remote.authorization
-    url = f"{remote.url.text}/info/refs?service=git-upload-pack"
     try:
-        answer = await web.get(url, headers=headers, max_bytes=_MAX_BYTES, limit=limit)
+        answer = await web.get(_place(remote.url), headers=headers, max_bytes=_MAX_BYTES, limit=limit)
     except WebError:
         return Glance(answered=False, refs=None)
     if answer.status != _OK or answer.headers.get("Content-Type") != _TYPE:
         return Glance(answered=True, refs=None)
     return Glance(answered=True, refs=await _read(answer.body, is_http=True))
+
+
+async def is_open(web: Web, url: RepositoryUrl, *, limit: float) -> bool | None:
+    """Tell whether anybody may read a repository, without credentials; None where the answer says nothing about it.
+
+    A file:// repository is open: nothing asks for credentials there. `limit` is in seconds.
+    """
+    if url.scheme == "file":
+        return True
+    try:
+        answer = await web.get(_place(url), max_bytes=_MAX_BYTES, limit=limit)
+    except WebError:
+        return None
+    if answer.status in _CLOSED:
+        return False
+    if answer.status != _OK:
+        return None
+    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return kind == _TYPE or _PLAIN_FILE.match(answer.body) is not None
+
+
+def _place(url: RepositoryUrl) -> str:
+    return f"{url.text}/info/refs?service=git-upload-pack"
 
 
 async def _look_at_folder(remote: Remote, limit: float, ceiling: Ceiling) -> Refs | None:

@@ -16,7 +16,7 @@ from pepeunit_gateway.firmware.addresses import resolve_host
 from pepeunit_gateway.firmware.fetching import MirrorSync, SyncResult
 from pepeunit_gateway.firmware.folders import folder_size
 from pepeunit_gateway.firmware.git import Ceiling
-from pepeunit_gateway.firmware.glances import glance
+from pepeunit_gateway.firmware.glances import glance, is_open
 from pepeunit_gateway.firmware.history import Commit, History
 from pepeunit_gateway.firmware.inventory import size_if_whole
 from pepeunit_gateway.firmware.leftovers import remove_leftovers
@@ -131,6 +131,10 @@ class MirrorCache:
         if rotten:
             self.history.rotten.discard(mirror)
         return result
+
+    async def is_open(self, url: str) -> bool | None:
+        """Tell whether anybody may read the repository there, without credentials; None if that cannot be found out."""
+        return await is_open(self.web, parse_url(url), limit=self._patience)
 
     async def remove(self, registry: UUID) -> None:
         """Remove the mirror; waits for a running sync of it. None there is fine.

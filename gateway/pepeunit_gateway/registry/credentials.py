@@ -1,6 +1,7 @@
 """Credentials of private repositories: one slot per user, encrypted. Source: protocol/entities.md 1.2, W6, W20."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +10,7 @@ from pepeunit_gateway.access.cipher import Cipher
 from pepeunit_gateway.firmware.mirrors import Credentials
 from pepeunit_gateway.registry.entities import CredentialStatus
 
-__all__ = ["CredentialSlot", "candidates", "read_slots", "with_slot", "with_status", "write_slots"]
+__all__ = ["CredentialSlot", "candidates", "holders", "read_slots", "with_slot", "with_status", "write_slots"]
 
 _MOST_CANDIDATES = 4
 
@@ -51,13 +52,17 @@ def with_slot(slots: dict[UUID, CredentialSlot], user: UUID, credentials: Creden
     return {**slots, user: CredentialSlot(credentials, CredentialStatus.NOT_VERIFIED)}
 
 
+def holders(slots: dict[UUID, CredentialSlot], credentials: Credentials) -> set[UUID]:
+    """Return the users who stored exactly these."""
+    return {user for user, slot in slots.items() if slot.credentials == credentials}
+
+
 def with_status(
-    slots: dict[UUID, CredentialSlot], credentials: Credentials, status: CredentialStatus
+    slots: dict[UUID, CredentialSlot], credentials: Credentials, status: CredentialStatus, users: Collection[UUID]
 ) -> dict[UUID, CredentialSlot]:
-    """Return the slots after exactly these credentials were tried; no other slot learns from it."""
-    return {
-        user: replace(slot, status=status) if slot.credentials == credentials else slot for user, slot in slots.items()
-    }
+    """Return the slots after exactly these credentials of these users were tried; no other slot learns from it."""
+    tried = holders(slots, credentials) & {*users}
+    return {user: replace(slot, status=status) if user in tried else slot for user, slot in slots.items()}
 
 
 def candidates(slots: dict[UUID, CredentialSlot], now: datetime) -> list[Credentials]:

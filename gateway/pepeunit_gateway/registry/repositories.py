@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import structlog
@@ -91,6 +92,7 @@ class Repositories:
         )
         cipher_text = None
         if not new.is_public_repository:
+            _require_server(new.repository_url)
             _check_credentials(new.credentials)
             slots = with_slot({}, user, new.credentials) if new.credentials else {}
             cipher_text = write_slots(self._context.cipher, slots)
@@ -164,7 +166,11 @@ class Repositories:
         await sync_repository(self._context, uuid)
 
     async def set_credentials(self, agent: Agent, uuid: UUID, credentials: Credentials) -> None:
-        """Store the caller's credentials of a private repository and try them."""
+        """Store the caller's credentials of a private repository and try them.
+
+        Raises:
+            RepositoryRegistryError: the repository is public, or it opens to anybody, so that they prove nothing.
+        """
         user = require_user(agent)
         _check_credentials(credentials)
         async with self._context.act(agent) as act:
@@ -178,7 +184,7 @@ class Repositories:
                 .where(repository_registry.c.uuid == uuid)
                 .values(cipher_credentials_private_repository=text)
             )
-        await try_credentials(self._context, uuid, credentials)
+        await try_credentials(self._context, uuid, user, credentials)
 
     async def get_credentials(self, agent: Agent, uuid: UUID) -> CredentialSlot | None:
         """Return the caller's own slot."""
@@ -244,6 +250,18 @@ def _check_credentials(credentials: Credentials | None) -> None:
         raise RepositoryRegistryError(f"username may have {_USERNAME_LENGTH} characters, pat_token {_TOKEN_LENGTH}")
 
 
+def _require_server(url: str) -> None:
+    if _is_file(url):
+        raise RepositoryRegistryError(
+            "a file:// repository asks nobody for credentials, so it cannot be private here; register it as public, or "
+            "serve it over HTTPS with a password"
+        )
+
+
+def _is_file(url: str) -> bool:
+    return urlsplit(url).scheme == "file"
+
+
 def _require_private(row: Row[Any]) -> None:
     if row.is_public_repository:
         raise RepositoryRegistryError("the repository is public; it takes no credentials")
@@ -251,6 +269,8 @@ def _require_private(row: Row[Any]) -> None:
 
 def require_registry_access(context: Context, agent: Agent, row: Row[Any]) -> None:
     """Let a User pass to a public repository, or to a private one with credentials that worked.
+
+    Of a file:// repository that is private nobody's credentials prove anything; only its creator passes.
 
     Raises:
         NoAccessError: the caller's own credentials are missing or not valid.
@@ -260,4 +280,6 @@ def require_registry_access(context: Context, agent: Agent, row: Row[Any]) -> No
     if not row.is_public_repository:
         slot = read_slots(context.cipher, row.cipher_credentials_private_repository).get(user)
     is_valid = slot is not None and slot.status is CredentialStatus.VALID
+    if _is_file(row.repository_url) and row.creator_uuid != user:
+        is_valid = False
     require_repository_use(agent, is_public=row.is_public_repository, has_valid_credentials=is_valid)

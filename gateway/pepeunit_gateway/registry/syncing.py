@@ -4,7 +4,7 @@ Source: protocol/firmware.md 7.2, W19 and W20 (the stored credentials are used w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +16,10 @@ from pepeunit_gateway.errors import CipherError, GitRepoError, NotFoundError, Re
 from pepeunit_gateway.firmware.mirrors import Credentials, SyncResult
 from pepeunit_gateway.firmware.remotes import FetchError, Reason
 from pepeunit_gateway.registry.context import Context
-from pepeunit_gateway.registry.credentials import candidates, read_slots, with_status, write_slots
+from pepeunit_gateway.registry.credentials import candidates, read_slots
 from pepeunit_gateway.registry.entities import CredentialStatus, RepositoryStatus
 from pepeunit_gateway.registry.releases import RELEASE_COLUMNS, Reading, ReleaseNews, check_size, follow_releases
+from pepeunit_gateway.registry.slot_marks import accept, mark, require_proof
 from pepeunit_gateway.storage.tables import repository_registry
 
 __all__ = ["SyncOutcome", "sync_repository", "try_credentials"]
@@ -33,12 +34,16 @@ SyncOutcome = tuple[bool, bool]
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A fetch with these credentials: its result, or else what is to be told and what it says about them."""
+    """A fetch with these credentials: its result, or else what is to be told and what it says about them.
+
+    `is_open`: it worked, but that proves nothing, because it works without any; None if that could not be found out.
+    """
 
     credentials: Credentials | None
     result: SyncResult | None
     problem: str = ""
     reason: Reason = Reason.OTHER
+    is_open: bool | None = False
 
 
 async def sync_repository(
@@ -66,11 +71,14 @@ async def sync_repository(
     return True, await _succeeded(context, row, attempt, releases, mended=mended, told=told)
 
 
-async def try_credentials(context: Context, uuid: UUID, credentials: Credentials) -> None:
+async def try_credentials(context: Context, uuid: UUID, user: UUID, credentials: Credentials) -> None:
     """Fetch with these credentials and note at their slots whether they work; what is new is announced.
 
     A failure says nothing about the repository while others' credentials work, so its status stays. Where the server
     claims that there is no repository, others' credentials tell whether that is so.
+
+    Raises:
+        RepositoryRegistryError: they work, but prove nothing of `user`, who is not the creator.
     """
     row = await _load(context, uuid)
     attempt = await _try(context, row, [credentials])
@@ -78,10 +86,12 @@ async def try_credentials(context: Context, uuid: UUID, credentials: Credentials
     if attempt.reason is Reason.ABSENT and others:
         other = await _try(context, row, others)
         if other.result:
-            await _mark(context, row, credentials, CredentialStatus.ERROR)
+            await mark(context, row, credentials, CredentialStatus.ERROR, {user})
             attempt = other
     if attempt.result:
         await _succeeded(context, row, attempt, Reading.ALWAYS)
+        if attempt.credentials == credentials and user != row.creator_uuid:
+            require_proof(is_open=attempt.is_open)
     elif row.sync_status != RepositoryStatus.UPDATED.value:
         await _record(context, row, None, attempt.problem)
 
@@ -92,6 +102,7 @@ async def _load(context: Context, uuid: UUID) -> Row[Any]:
         table.c.uuid,
         table.c.repository_url,
         table.c.sync_status,
+        table.c.creator_uuid,
         table.c.local_repository_size,
         table.c.cipher_credentials_private_repository,
     )
@@ -117,12 +128,12 @@ async def _try(context: Context, row: Row[Any], order: Sequence[Credentials | No
     for credentials in order:
         attempt = await _fetch(context, row, credentials)
         if attempt.result:
-            await _mark(context, row, credentials, CredentialStatus.VALID)
+            attempt = replace(attempt, is_open=await accept(context, row, credentials))
             for other in blind:
-                await _mark(context, row, other, CredentialStatus.ERROR)
+                await mark(context, row, other, CredentialStatus.ERROR)
             break
         if attempt.reason is Reason.REFUSED:
-            await _mark(context, row, credentials, CredentialStatus.ERROR)
+            await mark(context, row, credentials, CredentialStatus.ERROR)
         elif attempt.reason is Reason.ABSENT and credentials:
             blind.append(credentials)
         else:
@@ -162,26 +173,6 @@ async def _succeeded(
     if changed and not told:
         context.bus.publish(Change.REPOSITORY, [row.uuid])
     return changed
-
-
-async def _mark(context: Context, row: Row[Any], tried: Credentials | None, status: CredentialStatus) -> None:
-    """Note at the slots that hold exactly `tried` whether it worked; a network failure proves nothing.
-
-    What `row` says already is not written again. Who stores the same credentials meanwhile tries them too.
-    """
-    if tried is None:
-        return
-    table, uuid = repository_registry, row.uuid
-    seen = read_slots(context.cipher, row.cipher_credentials_private_repository)
-    if with_status(seen, tried, status) == seen:
-        return
-    async with context.act() as act:
-        query = select(table.c.cipher_credentials_private_repository).where(table.c.uuid == uuid)
-        slots = read_slots(context.cipher, (await act.connection.execute(query)).scalar_one_or_none())
-        marked = with_status(slots, tried, status)
-        if marked != slots:
-            values = {"cipher_credentials_private_repository": write_slots(context.cipher, marked)}
-            await act.connection.execute(table.update().where(table.c.uuid == uuid).values(values))
 
 
 async def _record(

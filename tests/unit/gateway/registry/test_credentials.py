@@ -10,6 +10,7 @@ from pepeunit_gateway.firmware.mirrors import Credentials
 from pepeunit_gateway.registry.credentials import (
     CredentialSlot,
     candidates,
+    holders,
     read_slots,
     with_slot,
     with_status,
@@ -45,11 +46,11 @@ def test_a_job_takes_what_worked_then_what_failed_then_what_is_new():
     """W20. New credentials push nobody's aside: a stranger's garbage is tried last."""
     slots = with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND)
     assert candidates(slots, DAY) == [FIRST, SECOND]
-    slots = with_status(slots, SECOND, CredentialStatus.VALID)
+    slots = with_status(slots, SECOND, CredentialStatus.VALID, slots)
     assert candidates(slots, DAY) == [SECOND, FIRST]
-    slots = with_status(slots, SECOND, CredentialStatus.ERROR)
+    slots = with_status(slots, SECOND, CredentialStatus.ERROR, slots)
     assert candidates(slots, DAY) == [SECOND, FIRST]
-    slots = with_status(slots, FIRST, CredentialStatus.ERROR)
+    slots = with_status(slots, FIRST, CredentialStatus.ERROR, slots)
     assert set(candidates(slots, DAY)) == {FIRST, SECOND}
     assert candidates({}, DAY) == []
 
@@ -63,8 +64,15 @@ def test_a_job_never_tries_more_than_four():
 
 def test_only_the_slots_that_hold_what_was_tried_learn_from_it():
     slots = with_slot(with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND), UUID(int=3), FIRST)
-    marked = with_status(slots, FIRST, CredentialStatus.VALID)
+    marked = with_status(slots, FIRST, CredentialStatus.VALID, slots)
     assert [slot.status.value for slot in marked.values()] == ["Valid", "NotVerified", "Valid"]
+
+
+def test_of_those_who_hold_the_same_only_the_named_learn_from_it():
+    slots = with_slot(with_slot(with_slot({}, ALICE, FIRST), BOB, FIRST), UUID(int=3), SECOND)
+    assert holders(slots, FIRST) == {ALICE, BOB}
+    marked = with_status(slots, FIRST, CredentialStatus.VALID, [ALICE, UUID(int=3)])
+    assert [slot.status.value for slot in marked.values()] == ["Valid", "NotVerified", "NotVerified"]
 
 
 def test_a_token_shows_in_no_repr():
@@ -73,9 +81,9 @@ def test_a_token_shows_in_no_repr():
 
 def test_of_several_that_worked_each_comes_first_on_some_day():
     """A second user's credentials that were withdrawn are found out, though the first user's still work."""
-    slots = with_status(with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND), FIRST, CredentialStatus.VALID)
+    slots = with_status(with_slot(with_slot({}, ALICE, FIRST), BOB, SECOND), FIRST, CredentialStatus.VALID, [ALICE])
     assert {candidates(slots, DAY + timedelta(days=n))[0] for n in range(2)} == {FIRST}
-    slots = with_status(slots, SECOND, CredentialStatus.VALID)
+    slots = with_status(slots, SECOND, CredentialStatus.VALID, slots)
     first = [candidates(slots, DAY + timedelta(days=n))[0] for n in range(4)]
     assert {*first[:2]} == {FIRST, SECOND}
     assert first[:2] == first[2:]
