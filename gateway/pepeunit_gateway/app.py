@@ -90,6 +90,7 @@ async def open_registry(settings: Settings) -> AsyncIterator[Registry]:
             yield Registry(context, _no_broker)
         finally:
             await context.bus.stop()
+            await context.catch_ups.close()
             await context.mirrors.close()
 
 
@@ -151,6 +152,7 @@ class Gateway:
         context = make_context(settings, database)
         await check_keys(database, settings, domain=settings.domain)
         self._stack.push_async_callback(context.mirrors.close)
+        self._stack.push_async_callback(context.catch_ups.close)
         feeds = _Feeds(context.bus)
         await context.bus.start()
         self._stack.push_async_callback(context.bus.stop)

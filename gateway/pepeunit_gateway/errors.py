@@ -17,7 +17,7 @@ PepeunitError
     ├── MqttError              422/10
     ├── UpdateError            422/11
     ├── CipherError            422/12
-    ├── RepositoryRegistryError  422/13
+    ├── RepositoryRegistryError  422/13   (MirrorBehindError 503/13)
     ├── GitPlatformClientError   422/14
     ├── FeatureFlagError       405/15
     ├── ReadmeGenerationError  422/16
@@ -38,6 +38,7 @@ __all__ = [
     "FeatureFlagError",
     "GitPlatformClientError",
     "GitRepoError",
+    "MirrorBehindError",
     "MqttError",
     "NoAccessError",
     "NotFoundError",
@@ -169,6 +170,12 @@ class CipherError(ApiError):
 class RepositoryRegistryError(ApiError):
     code = 13
     prefix = "Repository Registry Validation Error"
+
+
+class MirrorBehindError(RepositoryRegistryError):
+    """Another gateway knows a newer state of the repository, and this one could not fetch it; try again later."""
+
+    status = 503
 
 
 class GitPlatformClientError(ApiError):

@@ -214,6 +214,11 @@ class MirrorCache:
         refs = self._find_refs(registry)
         return {} if refs is None else refs.tag_of
 
+    def key(self, registry: UUID) -> str | None:
+        """Return the fingerprint of the published branches and tags; None before the first fetch."""
+        refs = self._find_refs(registry)
+        return None if refs is None else refs.key
+
     def head(self, registry: UUID, branch: str) -> str:
         """Return the newest commit of a branch.
 

@@ -16,6 +16,7 @@ from pepeunit_gateway.bus.port import Bus, Lease
 from pepeunit_gateway.firmware.archives import ArchiveCache
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.firmware.platforms import Platforms
+from pepeunit_gateway.registry.catch_ups import CatchUps
 from pepeunit_gateway.registry.standing import require_standing
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.database import Database
@@ -51,6 +52,7 @@ class Context:
     bus: Bus
     cipher: Cipher
     clock: Callable[[], datetime]
+    catch_ups: CatchUps = field(default_factory=CatchUps)
 
     @property
     def secret(self) -> str:

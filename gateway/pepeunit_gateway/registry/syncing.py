@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.errors import CipherError, GitRepoError, NotFoundError, RepositoryRegistryError
@@ -18,6 +18,7 @@ from pepeunit_gateway.firmware.remotes import FetchError, Reason
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.credentials import candidates, read_slots
 from pepeunit_gateway.registry.entities import CredentialStatus, RepositoryStatus
+from pepeunit_gateway.registry.refs_states import RefsState, record_state
 from pepeunit_gateway.registry.releases import RELEASE_COLUMNS, Reading, ReleaseNews, check_size, follow_releases
 from pepeunit_gateway.registry.slot_marks import accept, mark, require_proof
 from pepeunit_gateway.storage.tables import repository_registry
@@ -27,6 +28,7 @@ __all__ = ["SyncOutcome", "sync_repository", "try_credentials"]
 log = structlog.get_logger(__name__)
 
 _NO_NEWS = ReleaseNews()
+_ROUNDS = 3
 
 SyncOutcome = tuple[bool, bool]
 """Whether the fetch succeeded, and whether a branch, a tag or a release changed."""
@@ -105,10 +107,12 @@ async def _load(context: Context, uuid: UUID) -> Row[Any]:
         table.c.creator_uuid,
         table.c.local_repository_size,
         table.c.cipher_credentials_private_repository,
+        table.c.refs_number,
+        table.c.refs_key,
     )
-    query = select(*own, *RELEASE_COLUMNS).where(table.c.uuid == uuid)
+    query: Select[Any] = select(*own, *RELEASE_COLUMNS).where(table.c.uuid == uuid)
     async with context.database.read() as connection:
-        row = (await connection.execute(query)).one_or_none()
+        row: Row[Any] | None = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no repository {uuid}")
     return row
@@ -144,7 +148,7 @@ async def _try(context: Context, row: Row[Any], order: Sequence[Credentials | No
 async def _fetch(context: Context, row: Row[Any], credentials: Credentials | None) -> _Attempt:
     try:
         await check_size(context, row, credentials)
-        return _Attempt(credentials, await context.mirrors.sync(row.uuid, row.repository_url, credentials))
+        return _Attempt(credentials, await _fetch_state(context, row, credentials))
     except FetchError as error:
         return _Attempt(credentials, None, error.message, error.reason)
     except (GitRepoError, RepositoryRegistryError) as error:
@@ -152,6 +156,22 @@ async def _fetch(context: Context, row: Row[Any], credentials: Credentials | Non
     except OSError as error:
         problem = f"the mirror cannot be written: {error.strerror}; check the disk of the gateway"
         return _Attempt(credentials, None, problem)
+
+
+async def _fetch_state(context: Context, row: Row[Any], credentials: Credentials | None) -> SyncResult:
+    """Fetch and record the state that is there now; anew if another gateway recorded one while this one fetched.
+
+    What is not recorded after three rounds, this gateway does not write by; it begins anew when it would.
+    """
+    began, changed = RefsState(row.refs_number, row.refs_key), False
+    for _ in range(_ROUNDS):
+        result = await context.mirrors.sync(row.uuid, row.repository_url, credentials)
+        changed = changed or result.changed
+        other = await record_state(context, row.uuid, began)
+        if other is None:
+            break
+        began = other
+    return replace(result, changed=changed)
 
 
 async def _succeeded(
