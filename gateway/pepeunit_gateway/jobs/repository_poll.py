@@ -131,7 +131,9 @@ class RepositoryPoll:
         if self._commanding.came_on_duty(found.keys()):
             self._times.all_at_once()
         self._begin_due(found)
-        self._tally["commanded"] += (await self._commanding.look(found.keys())).units
+        commanded = await self._commanding.look(found.keys())
+        self._tally["commanded"] += commanded.units
+        self._begin_behind(commanded, found)
         for orphan in present - found.keys():
             await self._remove(orphan)
 
@@ -151,6 +153,7 @@ class RepositoryPoll:
         if self._commanding.came_on_duty(found.keys()):
             self._times.all_at_once()
         commanded = await self._commanding.look(found.keys(), again=True)
+        self._begin_behind(commanded, found)
         for uuid in self._commanding.owe() - self._fetching.keys():
             if not self._times.is_suspect(uuid):
                 self._begin(_Fetch(uuid, found[uuid].server))
@@ -217,6 +220,12 @@ class RepositoryPoll:
             if uuid not in self._fetching:
                 failing = found[uuid].status is RepositoryStatus.ERROR
                 self._begin(_Fetch(uuid, found[uuid].server, failing=failing))
+
+    def _begin_behind(self, commanded: Commanded, found: dict[UUID, _Registered]) -> None:
+        """Fetch what another gateway knows newer, whether it could tell or not; the units are commanded after that."""
+        for uuid in commanded.behind & found.keys() - self._fetching.keys():
+            if not self._times.is_suspect(uuid):
+                self._begin(_Fetch(uuid, found[uuid].server, told=True))
 
     def _fetch_asked(self, uuid: UUID, server: str) -> None:
         under_way = self._fetching.get(uuid)

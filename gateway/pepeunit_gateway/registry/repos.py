@@ -22,6 +22,7 @@ from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Context
+from pepeunit_gateway.registry.current_mirrors import current_state
 from pepeunit_gateway.registry.entities import Page, Repo, Version, Versions, from_row
 from pepeunit_gateway.registry.job_runs import JobName, job_uuid
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
@@ -211,10 +212,16 @@ class Repos:
             await act.connection.execute(repos.delete().where(repos.c.uuid == uuid))
 
     async def _check_branch(self, registry: UUID, branch: str) -> None:
-        branches = await self._context.mirrors.branches(registry) if self._context.mirrors.exists(registry) else []
+        branches = await self._branches(registry)
+        if branch not in branches and self._context.bus.shared:
+            await current_state(self._context, registry)
+            branches = await self._branches(registry)
         if branch not in branches:
             known = ", ".join(branches) or "none; has the repository been synchronised?"
             raise RepoError(f"the repository has no branch {branch}; it has: {known}")
+
+    async def _branches(self, registry: UUID) -> list[str]:
+        return await self._context.mirrors.branches(registry) if self._context.mirrors.exists(registry) else []
 
 
 def _changed(change: RepoChange) -> dict[str, Any]:

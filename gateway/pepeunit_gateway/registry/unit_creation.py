@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,10 +26,12 @@ from pepeunit_gateway.firmware.versions import RepoRule, Target, UnitRule, resol
 from pepeunit_gateway.registry.compiled import Programs, load_programs
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
+from pepeunit_gateway.registry.current_mirrors import current_state, retried
 from pepeunit_gateway.registry.entities import Unit
 from pepeunit_gateway.registry.idempotency import recall_answer, remember_answer, request_digest
 from pepeunit_gateway.registry.naming import check_name
 from pepeunit_gateway.registry.node_sync import insert_nodes, node_keys
+from pepeunit_gateway.registry.refs_states import require_state
 from pepeunit_gateway.registry.targets import check_unit_rule, read_examples, repo_rule, select_units
 from pepeunit_gateway.registry.unit_states import to_unit
 from pepeunit_gateway.registry.visibility import insert_permissions, permission_names
@@ -65,9 +68,11 @@ class _Planned:
     new: NewUnit
     target: Target
     example: SchemaExample
+    registry: UUID
+    state: str | None
 
 
-_Version = tuple[Target, SchemaExample, Programs]
+_Version = tuple[Target, SchemaExample, Programs, str | None]
 
 _REQUEST = TypeAdapter(list[NewUnit])
 _ANSWER = TypeAdapter(list[Unit])
@@ -86,7 +91,11 @@ class UnitCreation:
             NoAccessError: the caller may not see the Repo (W7).
             GitRepoError, CustomJSONDecodeError: the target version or its compiled program is missing, or its example
                 files are broken.
+            MirrorBehindError: another gateway knows a newer state of the repository, which this one could not fetch.
         """
+        return await retried(partial(self._create, agent, new))
+
+    async def _create(self, agent: Agent, new: NewUnit) -> Unit:
         planned = await self._plan(agent, [new])
         async with self._context.act(agent) as act:
             return (await self._insert(act, agent, planned))[0]
@@ -103,7 +112,9 @@ class UnitCreation:
             UnitError: the key belongs to another request, or a name is taken (409 both).
             ApiError: as for `create`; the message begins with the number of the unit, from 0.
         """
-        user = require_user(agent)
+        return await retried(partial(self._create_batch, require_user(agent), agent, news, key))
+
+    async def _create_batch(self, user: UUID, agent: Agent, news: Sequence[NewUnit], key: str) -> list[Unit]:
         digest = request_digest(_REQUEST.dump_json(list(news)))
         async with self._context.database.read() as connection:
             answer = await recall_answer(self._context, connection, user, key, digest)
@@ -135,16 +146,17 @@ class UnitCreation:
                 question = repo.repository_registry_uuid, repo_rule(repo), new.rule
                 if question not in versions:
                     versions[question] = await self._version(*question)
-                target, example, programs = versions[question]
+                target, example, programs, state = versions[question]
                 programs.link(new.target_firmware_platform)
-            planned.append(_Planned(uuid4(), new, target, example))
+            planned.append(_Planned(uuid4(), new, target, example, repo.repository_registry_uuid, state))
         return planned
 
     async def _version(self, registry: UUID, repo: RepoRule, unit: UnitRule) -> _Version:
+        state = await current_state(self._context, registry)
         target = await resolve(self._context.mirrors, registry, repo, unit)
         example, _ = await read_examples(self._context.mirrors, registry, target.commit)
         programs = await load_programs(self._context, registry, target, is_compilable=repo.is_compilable)
-        return target, example, programs
+        return target, example, programs, state
 
     async def _insert(
         self, act: Act, agent: Agent, planned: Sequence[_Planned], *, numbered: bool = False
@@ -153,6 +165,8 @@ class UnitCreation:
         for number, plan in enumerate(planned):  # git took its time; the Repo may have changed meanwhile
             with _about(number, numbered=numbered):
                 _checked_repo(agent, found, plan.new)
+        for registry, state in {(plan.registry, plan.state) for plan in planned}:
+            await require_state(self._context, act.connection, registry, state)
         names = ", ".join(plan.new.name for plan in planned)
         with unique(UnitError(f"the name {names} is taken", conflict=True)):
             await act.connection.execute(units.insert(), [self._columns(act, agent, plan) for plan in planned])

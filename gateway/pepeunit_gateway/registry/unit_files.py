@@ -7,6 +7,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from sqlalchemy import Row, select
 from pepeunit_gateway.access.agents import Agent
 from pepeunit_gateway.access.rules import require_creator, require_creator_or_unit, require_user
 from pepeunit_gateway.access.tokens import unit_token
-from pepeunit_gateway.errors import CustomJSONDecodeError, UnitError
+from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError, UnitError
 from pepeunit_gateway.firmware.archives import Archive, ArchiveFormat
 from pepeunit_gateway.firmware.env import PlatformEnv, check_typed, generated_env, merge_env
 from pepeunit_gateway.firmware.jsonfile import JSON, check_portable, dump_object
@@ -23,12 +24,14 @@ from pepeunit_gateway.firmware.schema import SchemaExample, build_schema
 from pepeunit_gateway.firmware.versions import Target
 from pepeunit_gateway.registry.compiled import load_programs
 from pepeunit_gateway.registry.context import Act, Context
+from pepeunit_gateway.registry.current_mirrors import current_state, retried
 from pepeunit_gateway.registry.entities import LogLevel, Page, UnitLog
 from pepeunit_gateway.registry.listing import DEFAULT_LIMIT, OrderBy, Paging
 from pepeunit_gateway.registry.moves import Moves
 from pepeunit_gateway.registry.node_links import read_links
 from pepeunit_gateway.registry.node_sync import sync_nodes
 from pepeunit_gateway.registry.outbox import queue_commands
+from pepeunit_gateway.registry.refs_states import require_state
 from pepeunit_gateway.registry.targets import load_unit, look_at_unit, read_examples, target_of, unchanged
 from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.storage.queries import FixedQuery, parameter
@@ -52,8 +55,7 @@ class UnitFiles:
     async def env(self, agent: Agent, uuid: UUID) -> dict[str, JSON]:
         """Return env.json; PU_COMMIT_VERSION is the target commit."""
         row = await self._own_unit(agent, uuid)
-        target = await target_of(self._context.mirrors, row)
-        _, example = await self._synced(row, target)
+        target, _, example = await self._synced(row)
         return self._env(row, example, target.commit)
 
     async def set_env(self, agent: Agent, uuid: UUID, env_json: str) -> None:
@@ -67,7 +69,7 @@ class UnitFiles:
         async with self._context.database.read() as connection:
             row = await load_unit(connection, uuid)
         require_creator(agent, row.creator_uuid)
-        target = await target_of(self._context.mirrors, row)
+        target = await self._target(row)
         _, example = await read_examples(self._context.mirrors, row.repository_registry_uuid, target.commit)
         async with self._context.act(agent) as act:
             row = await load_unit(act.connection, uuid)  # of two changes at once none is lost
@@ -87,13 +89,12 @@ class UnitFiles:
 
     async def target_version(self, agent: Agent, uuid: UUID) -> Target:
         """Return the commit that the unit should run, and its tag."""
-        return await target_of(self._context.mirrors, await self._own_unit(agent, uuid))
+        return await self._target(await self._own_unit(agent, uuid))
 
     async def current_schema(self, agent: Agent, uuid: UUID) -> dict[str, dict[str, list[str]]]:
         """Return schema.json; the nodes follow the target version first (W22, W23)."""
         row = await self._own_unit(agent, uuid)
-        target = await target_of(self._context.mirrors, row)
-        example, _ = await self._synced(row, target)
+        _, example, _ = await self._synced(row)
         schema = await self._schema(uuid, example)
         await self._arrive(agent, row)
         return schema
@@ -101,8 +102,7 @@ class UnitFiles:
     async def archive(self, agent: Agent, uuid: UUID, fmt: ArchiveFormat) -> Archive:
         """Return the program of the target version with this unit's env.json and schema.json."""
         row = await self._own_unit(agent, uuid)
-        target = await target_of(self._context.mirrors, row)
-        example, env_example = await self._synced(row, target)
+        target, example, env_example = await self._synced(row)
         env = dump_object(self._env(row, env_example, target.commit))
         schema = dump_object(await self._schema(uuid, example))
         registry, has_source = row.repository_registry_uuid, not row.is_compilable_repo
@@ -130,8 +130,7 @@ class UnitFiles:
         if command is BackendTopicCommand.UPDATE:
             await self._updates.update_unit(uuid, force=True)
             return
-        target = await target_of(self._context.mirrors, row)
-        example, _ = await self._synced(row, target)
+        _, example, _ = await self._synced(row)
         if command.topic_name in example.input_base_topic:
             async with self._context.act(agent) as act:
                 await load_unit(act.connection, uuid)  # it may be gone by now
@@ -166,26 +165,58 @@ class UnitFiles:
         require_creator_or_unit(agent, row.creator_uuid, uuid)
         return row
 
-    async def _synced(self, row: Row[Any], target: Target) -> tuple[SchemaExample, dict[str, JSON]]:
-        """Return the example files of the target; the nodes exist afterwards.
+    async def _target(self, row: Row[Any]) -> Target:
+        """Return the target; it comes from the recorded state of the repository if the nodes follow another commit.
+
+        Raises:
+            GitRepoError: there is no such version.
+            MirrorBehindError: another gateway knows a newer state, which this one could not fetch.
+        """
+        target = await self._followed(row)
+        if target is None:
+            await current_state(self._context, row.repository_registry_uuid)
+            target = await target_of(self._context.mirrors, row)
+        return target
+
+    async def _followed(self, row: Row[Any]) -> Target | None:
+        """Return the target where the nodes follow it already: nothing is to be written, whatever others know."""
+        try:
+            target = await target_of(self._context.mirrors, row)
+        except GitRepoError:
+            if not self._context.bus.shared:
+                raise
+            return None  # a newer state may have it
+        return target if target.commit == row.synced_commit else None
+
+    async def _synced(self, row: Row[Any]) -> tuple[Target, SchemaExample, dict[str, JSON]]:
+        """Return the target and its example files; the nodes exist afterwards.
 
         Raises:
             GitRepoError: among others, the unit is not on its target yet and the release has no program for it.
+            MirrorBehindError: another gateway knows a newer state, which this one could not fetch.
         """
-        example, env = await read_examples(self._context.mirrors, row.repository_registry_uuid, target.commit)
+        target = await self._followed(row)
+        if target is None:
+            return await retried(partial(self._sync, row))
+        return target, *await read_examples(self._context.mirrors, row.repository_registry_uuid, target.commit)
+
+    async def _sync(self, row: Row[Any]) -> tuple[Target, SchemaExample, dict[str, JSON]]:
+        context, registry = self._context, row.repository_registry_uuid
+        state = await current_state(context, registry)
+        target = await target_of(context.mirrors, row)
+        example, env = await read_examples(context.mirrors, registry, target.commit)
         if row.synced_commit != target.commit:
-            registry, is_compilable = row.repository_registry_uuid, row.is_compilable_repo
-            programs = await load_programs(self._context, registry, target, is_compilable=is_compilable)
+            programs = await load_programs(context, registry, target, is_compilable=row.is_compilable_repo)
             programs.link(row.target_firmware_platform)
-            pipe = self._context.settings.ff_datapipe_default_last_value_enable
-            async with self._context.act() as act:
+            async with context.act() as act:
+                await require_state(context, act.connection, registry, state)
                 fresh = await unchanged(act.connection, [row], target)
-                if fresh:
-                    await sync_nodes(act, fresh, example, target.commit, default_pipe=pipe)
-                else:
+                if not fresh:
                     await load_unit(act.connection, row.uuid)
                     raise UnitError("the unit was changed meanwhile; ask again", conflict=True)
-        return example, env
+                pipe = context.settings.ff_datapipe_default_last_value_enable
+                await sync_nodes(act, fresh, example, target.commit, default_pipe=pipe)
+        return target, example, env
 
     def _stored(self, row: Row[Any]) -> dict[str, JSON]:
         stored: dict[str, JSON] = json.loads(self._context.cipher.decrypt(row.cipher_env_dict))

@@ -26,9 +26,11 @@ from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.compiled import Programs, load_programs
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Act, Context
+from pepeunit_gateway.registry.current_mirrors import current_state, retried
 from pepeunit_gateway.registry.entities import Unit
 from pepeunit_gateway.registry.naming import check_name
 from pepeunit_gateway.registry.node_sync import linked_units
+from pepeunit_gateway.registry.refs_states import require_state
 from pepeunit_gateway.registry.removals import queue_removals, remove_queued
 from pepeunit_gateway.registry.targets import check_unit_rule, load_unit, read_examples, repo_rule, unit_rule
 from pepeunit_gateway.registry.unit_creation import NewUnit, UnitCreation
@@ -49,6 +51,17 @@ class UnitChange:
     target_firmware_platform: str | Unset | None = UNSET
     repo_branch: str | Unset | None = UNSET
     repo_commit: str | Unset | None = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What a unit is to run after a change, by this state of the repository; with `force` it is told in any case."""
+
+    state: str | None
+    example: SchemaExample
+    target: Target
+    programs: Programs
+    force: bool
 
 
 class Units:
@@ -76,7 +89,19 @@ class Units:
         rule = _checked_rule(agent, row, values)
         other_program = row.is_compilable_repo and _differs(row, values, "target_firmware_platform")
         versioned = values.keys() & {"is_auto_update_from_repo_unit", "repo_branch", "repo_commit"}
-        version = await self._version(row, rule, values) if versioned or other_program else None
+        if not versioned and not other_program:
+            return await self._write(agent, uuid, change, values)
+
+        async def attempt() -> Unit:
+            state = await current_state(self._context, row.repository_registry_uuid)
+            version = await self._version(row, rule, values)
+            return await self._write(agent, uuid, change, values, _Move(state, *version, force=other_program))
+
+        return await retried(attempt)
+
+    async def _write(
+        self, agent: Agent, uuid: UUID, change: UnitChange, values: dict[str, Any], move: _Move | None = None
+    ) -> Unit:
         async with self._context.act(agent) as act:
             # git took its time; the unit or its Repo may have changed meanwhile
             _checked_rule(agent, await load_unit(act.connection, uuid), values)
@@ -87,8 +112,9 @@ class Units:
             if "visibility_level" in values:
                 await _tighten_nodes(act, uuid, VisibilityLevel(values["visibility_level"]))
             row = await load_unit(act.connection, uuid)
-            if version:
-                await self._updates.apply(act, [row], *version, force=other_program)
+            if move:
+                await require_state(self._context, act.connection, row.repository_registry_uuid, move.state)
+                await self._updates.apply(act, [row], move.example, move.target, move.programs, force=move.force)
                 row = await load_unit(act.connection, uuid)
         return to_unit(row)
 

@@ -7,6 +7,7 @@ follow the commit they were synchronised to, not the one the device reports. W50
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random, SystemRandom
 from types import MappingProxyType
 from typing import Any
@@ -15,14 +16,16 @@ from uuid import UUID
 import structlog
 from sqlalchemy import ColumnElement, Row, false, or_, select
 
-from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, GitRepoError, UnitError
+from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, GitRepoError, MirrorBehindError, UnitError
 from pepeunit_gateway.firmware.schema import SchemaExample
 from pepeunit_gateway.firmware.versions import Target, resolve
 from pepeunit_gateway.registry.compiled import Programs, commandable, load_programs
 from pepeunit_gateway.registry.context import Act, Context
+from pepeunit_gateway.registry.current_mirrors import current_state, retried
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus
 from pepeunit_gateway.registry.node_sync import sync_nodes
 from pepeunit_gateway.registry.outbox import queue_commands
+from pepeunit_gateway.registry.refs_states import require_state
 from pepeunit_gateway.registry.spreading import spread
 from pepeunit_gateway.registry.targets import (
     load_unit,
@@ -50,13 +53,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Commanded:
-    """How many units were commanded, and how many Repos could not be looked at."""
+    """How many units were commanded, and how many Repos could not be looked at.
+
+    `behind`: registries that another gateway knows newer, so that this one must fetch them first.
+    """
 
     units: int = 0
     failed_repos: int = 0
+    behind: frozenset[UUID] = frozenset()
 
     def __add__(self, other: "Commanded") -> "Commanded":
-        return Commanded(self.units + other.units, self.failed_repos + other.failed_repos)
+        failed = self.failed_repos + other.failed_repos
+        return Commanded(self.units + other.units, failed, self.behind | other.behind)
 
 
 class Updates:
@@ -82,42 +90,56 @@ class Updates:
 
     async def follow(self, repo: UUID) -> None:
         """Look at a Repo that was just changed; the change is stored, so a failure is left to the next look (W28)."""
-        await self._update(repos.c.uuid == repo, again=False)
+        await self._update(repos.c.uuid == repo, again=False, fetch=True)
 
-    async def _update(self, which: ColumnElement[bool], *, again: bool) -> Commanded:
+    async def _update(self, which: ColumnElement[bool], *, again: bool, fetch: bool = False) -> Commanded:
+        query = select(repos.c.uuid, repos.c.repository_registry_uuid).where(which)
         async with self._context.database.read() as connection:
-            uuids = list((await connection.execute(select(repos.c.uuid).where(which))).scalars())
+            found = (await connection.execute(query)).all()
         commanded = Commanded()
-        for uuid in uuids:
+        for uuid, registry in found:
             try:
-                commanded += Commanded(units=await self.update_repo(uuid, again=again))
+                commanded += Commanded(units=await self.update_repo(uuid, again=again, fetch=fetch))
             except LeaseLostError:
                 raise
+            except MirrorBehindError:
+                log.info("repo.update.behind", repo=str(uuid), repository=str(registry))
+                commanded += Commanded(behind=frozenset((registry,)))
             except Exception:  # the root of one Repo's turn: logged once with its context, and on to the next
                 log.exception("repo.update.failed", repo=str(uuid))
                 commanded += Commanded(failed_repos=1)
         return commanded
 
-    async def update_repo(self, uuid: UUID, *, again: bool = False) -> int:
+    async def update_repo(self, uuid: UUID, *, again: bool = False, fetch: bool = True) -> int:
         """Bring the auto-updating units of a Repo to its target; tells how many were commanded.
 
         Units that were commanded to this target already are left alone, unless `again`: then all that do not report it
         are commanded once more. A version that does not exist or cannot be used is noted at the units. Many units are
         commanded over PU_UPDATE_SPREAD, however many transactions write their commands.
+
+        Raises:
+            MirrorBehindError: another gateway knows a newer state of the repository, which this one could not fetch, or
+                was not to (`fetch`).
         """
+        return await retried(partial(self._update_repo, uuid, again=again, fetch=fetch))
+
+    async def _update_repo(self, uuid: UUID, *, again: bool, fetch: bool) -> int:
         async with self._context.database.read() as connection:
             repo = (await connection.execute(select(repos).where(repos.c.uuid == uuid))).one_or_none()
-        if repo is None or not self._context.mirrors.exists(repo.repository_registry_uuid):
+        if repo is None:
+            return 0
+        registry, is_compilable = repo.repository_registry_uuid, repo.is_compilable_repo
+        state = await current_state(self._context, registry, fetch=fetch)
+        if state is None:
             return 0
         try:
-            target = await resolve(self._context.mirrors, repo.repository_registry_uuid, repo_rule(repo), None)
+            target = await resolve(self._context.mirrors, registry, repo_rule(repo), None)
             rows = await self._stale(uuid, target, again=again)
             if not rows:
                 return 0
-            registry, is_compilable = repo.repository_registry_uuid, repo.is_compilable_repo
             example, _ = await read_examples(self._context.mirrors, registry, target.commit)
         except (GitRepoError, CustomJSONDecodeError) as error:
-            await self._note_failure(uuid, error)
+            await self._note_failure(repo, error, state)
             return 0
         programs = await load_programs(self._context, registry, target, is_compilable=is_compilable)
         rows = await commandable(self._context, rows, programs)
@@ -128,6 +150,7 @@ class Updates:
         for start in range(0, len(rows), size):
             chunk = rows[start : start + size]
             async with self._context.act() as act:
+                await require_state(self._context, act.connection, registry, state)
                 present = await unchanged(act.connection, chunk, target)
                 # two may look at once, say after a fetch and at the next poll: who is second commands nobody again
                 wanted = [row for row in present if again or row.synced_commit != target.commit]
@@ -143,15 +166,21 @@ class Updates:
             GitRepoError, CustomJSONDecodeError: the target cannot be used, or its release has no program for the unit;
                 nothing was changed.
             UnitError: the unit was changed meanwhile (409).
+            MirrorBehindError: another gateway knows a newer state of the repository, which this one could not fetch.
         """
+        return await retried(partial(self._update_unit, uuid, force=force))
+
+    async def _update_unit(self, uuid: UUID, *, force: bool) -> Target:
         async with self._context.database.read() as connection:
             seen = await load_unit(connection, uuid)
-        target = await target_of(self._context.mirrors, seen)
         registry, is_compilable = seen.repository_registry_uuid, seen.is_compilable_repo
+        state = await current_state(self._context, registry)
+        target = await target_of(self._context.mirrors, seen)
         example, _ = await read_examples(self._context.mirrors, registry, target.commit)
         programs = await load_programs(self._context, registry, target, is_compilable=is_compilable)
         programs.link(seen.target_firmware_platform)
         async with self._context.act() as act:
+            await require_state(self._context, act.connection, registry, state)
             rows = await unchanged(act.connection, [seen], target)
             if not rows:
                 await load_unit(act.connection, uuid)
@@ -184,6 +213,7 @@ class Updates:
         if moved:
             await sync_nodes(act, moved, example, target.commit, default_pipe=pipe)
         if BackendTopicCommand.UPDATE.topic_name not in example.input_base_topic:
+            await drop_updates(act, [row.uuid for row in rows])  # to an earlier target, which listed it
             return 0
         current = {row.uuid: row for row in rows if not force and row.current_commit_version == target.commit}
         pending = [row for row in current.values() if row.firmware_update_status in PENDING]
@@ -219,9 +249,9 @@ class Updates:
             if commit != target.commit and sent >= told[unit].last_firmware_update_datetime - grace
         }
 
-    async def _note_failure(self, repo_uuid: UUID, error: ApiError) -> None:
+    async def _note_failure(self, repo: Row[Any], error: ApiError, state: str) -> None:
         """Tell the auto-updating units why they do not move; written and logged once, not at every look."""
-        concerned = (units.c.repo_uuid == repo_uuid) & units.c.is_auto_update_from_repo_unit
+        concerned = (units.c.repo_uuid == repo.uuid) & units.c.is_auto_update_from_repo_unit
         news = concerned & units.c.firmware_update_error.is_distinct_from(error.detail)
         values = {
             "firmware_update_status": FirmwareUpdateStatus.ERROR.value,
@@ -232,8 +262,9 @@ class Updates:
             if (await connection.execute(select(units.c.uuid).where(news).limit(1))).first() is None:
                 return
         async with self._context.act() as act:
+            await require_state(self._context, act.connection, repo.repository_registry_uuid, state)
             await act.connection.execute(units.update().where(news).values(values))
-        log.warning("repo.update.refused", repo=str(repo_uuid), reason=error.message)
+        log.warning("repo.update.refused", repo=str(repo.uuid), reason=error.message)
 
 
 async def _note(act: Act, which: Collection[UUID], status: FirmwareUpdateStatus, asked: datetime | None) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Row, func
 from pepeunit_gateway.errors import GitRepoError, UpdateError
 from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus
+from pepeunit_gateway.registry.refs_states import RECORDED_KEY
 from pepeunit_gateway.registry.targets import select_units, target_of
 from pepeunit_gateway.registry.update_commands import UPDATE_SENT, UPDATE_WAITS, drop_updates
 from pepeunit_gateway.storage.tables import units
@@ -31,16 +32,20 @@ class Verdicts:
     async def judge(self, uuid: UUID, commit: str | None) -> None:
         """Compare what a unit reports with its target.
 
+        Nothing is said where another gateway knows a newer state of the repository than this one: a later report tells.
         A unit that got there after all is a success, however late; one that did not, 2 x PU_STATE_SEND_INTERVAL after
         the command was sent, is an error. What was commanded meanwhile is judged by a later report.
         """
-        query = select_units().add_columns(UPDATE_WAITS.label("waits"), UPDATE_SENT.label("sent"))
+        query = select_units().add_columns(UPDATE_WAITS.label("waits"), UPDATE_SENT.label("sent"), RECORDED_KEY)
         async with self._context.database.read() as connection:
             row = (await connection.execute(query.where(units.c.uuid == uuid))).one_or_none()
         if row is None or row.firmware_update_status not in PENDING:
             return
+        mirrors, registry = self._context.mirrors, row.repository_registry_uuid
+        if self._context.bus.shared and row.refs_key != mirrors.key(registry):
+            return  # by an older state the former version would pass for the target
         try:
-            target = await target_of(self._context.mirrors, row)
+            target = await target_of(mirrors, row)
         except GitRepoError as error:
             if row.firmware_update_error != error.detail:
                 await self._conclude(row, FirmwareUpdateStatus.ERROR, error.detail)
