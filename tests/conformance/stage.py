@@ -7,6 +7,8 @@ from typing import Any
 
 from aiohttp import FormData
 
+from pepeunit_gateway.registry.outbox import WAITS
+from pepeunit_gateway.storage.own_tables import outbox
 from tests.conformance.device import Device
 from tests.conformance.observer import Observer
 from tests.support.field_unit import FieldUnit, eventually
@@ -110,13 +112,10 @@ class Stage:
 
         await eventually(read, (commit, status), limit=20.0)
 
-    async def nothing_waits(self) -> None:
-        """Wait until the gateway has handed every command to the broker."""
-
-        async def read() -> bool:
-            return await self.world.gateway.registry.outbox.next_due() is None
-
-        await eventually(read, expected=True)
+    async def commands_are_missed(self) -> None:
+        """Take away every command that waits for its unit, as the gateway does when nobody listened for long."""
+        async with self.world.gateway.registry.context.act() as act:
+            await act.connection.execute(outbox.delete().where(WAITS))
 
     async def unit(self) -> dict[str, Any]:
         """The device as REST shows it."""

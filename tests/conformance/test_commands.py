@@ -98,7 +98,7 @@ async def test_a_link_made_while_the_unit_was_off_is_heard_when_it_is_back(stage
     await stage.start()
     await device.power_off()
     await stage.link(observer.output_uuid, device.nodes["second"]["uuid"])
-    await stage.nothing_waits()
+    await stage.commands_are_missed()
     await device.start()
 
     async def linked():

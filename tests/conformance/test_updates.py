@@ -84,7 +84,7 @@ async def test_an_update_command_that_was_missed_heals_itself_at_the_next_connec
     second_version(stage)
     second = await stage.push("second")
     await stage.reports(first, status="RequestSent")
-    await stage.nothing_waits()
+    await stage.commands_are_missed()
     await device.start()
     await stage.reports(second, status="Success")
     (before, after) = await observer.hears(2)

@@ -90,6 +90,7 @@ async def test_these_filters_know_their_words_w9():
         "/permission/get_resource_agents": ("resource_type", "agent_type"),
         "/permission": ("agent_type", "resource_type"),
         "/audit": ("action",),
+        "/jobs/runs": ("job", "outcome"),
     }
     assert {(path, name) for _, path, name in WORDS} == {(path, n) for path, names in expected.items() for n in names}
     assert {path for path, _ in TEXTS} >= {"/users", "/units", "/unit_nodes/get_data_pipe_data/"}

@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from uuid import UUID
+from contextlib import closing
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -222,10 +224,20 @@ def test_a_start_on_another_port_tells_where_it_listens_and_what_devices_are_tol
         assert second.stop() == 0
 
 
-def test_a_changed_domain_is_told_once_with_what_to_do(tmp_path):
+def make_unit(folder):
+    with closing(sqlite3.connect(folder / "data" / "pepeunit.sqlite3")) as file, file:
+        file.execute(
+            "INSERT INTO units (uuid, name, create_datetime, last_update_datetime) VALUES (?, 'porch', ?, ?)",
+            (uuid4().hex, "2026-01-01 00:00:00", "2026-01-01 00:00:00"),
+        )
+
+
+def test_a_changed_domain_is_told_until_it_is_the_old_one_again(tmp_path):
     seen = []
-    for variables in ({}, {"PU_DOMAIN": "devices.example:80"}, {}):
-        with GatewayProcess(tmp_path, **variables) as gateway:
-            seen.append("Units made before were told" in gateway.wait_until_started())
+    for domain in ("one.example:80", "two.example:80", "two.example:80", "one.example:80"):
+        with GatewayProcess(tmp_path, PU_DOMAIN=domain) as gateway:
+            seen.append("1 units use a previous PU_DOMAIN" in gateway.wait_until_started())
             assert gateway.stop() == 0
-    assert seen == [False, True, False]
+        if len(seen) == 1:
+            make_unit(tmp_path)
+    assert seen == [False, True, True, False]
