@@ -15,6 +15,7 @@ __all__ = ["Credentials", "address_problem", "deregister", "fetched"]
 
 _REGISTRY = "/repository_registry"
 _FORBIDDEN, _CONFLICT, _UNPROCESSABLE, _TOO_MANY = 403, 409, 422, 429
+_SHOWN = 10  # of many branches
 _THROTTLED = re.compile(r"less than ([0-9.]+) s ago")
 
 Credentials = dict[str, str]
@@ -108,6 +109,6 @@ def _problem(repository: Repository, branch: str) -> str | None:
         reason = plain(repository.problem or f"its state is {repository.status}")
         return f"the gateway cannot fetch {repository.url}: {reason}"
     if branch not in repository.branches:
-        there = plain(", ".join(repository.branches)) or "none, it is empty"
+        there = plain(", ".join(repository.branches[:_SHOWN])) or "none, it is empty"
         return f"{repository.url} has no branch {plain(branch)}; its branches: {there}"
     return None

@@ -19,7 +19,7 @@ from pepeunit_gateway.firmware.git import Ceiling, GitOutput, git_environment, r
 from pepeunit_gateway.firmware.inventory import take_inventory
 from pepeunit_gateway.firmware.leftovers import install, remove_leftovers
 from pepeunit_gateway.firmware.probing import probe
-from pepeunit_gateway.firmware.refs import Refs, load_refs, parse_show_ref, publish_refs
+from pepeunit_gateway.firmware.refs import Refs, load_refs, parse_show_ref, publish_refs, require_bounded
 from pepeunit_gateway.firmware.remotes import Remote, fetch_error, is_damage, is_oversize
 
 __all__ = ["MirrorSync", "SyncResult"]
@@ -85,7 +85,7 @@ class MirrorSync:
         except (_DamagedError, _TooLargeError) as error:
             log.warning("git.mirror.rebuilt", mirror=self.mirror.name, reason=error.message)
             return await self._build(before)
-        self._require_branches(before, after)
+        self._require_sound(before, after)
         changed = after != before
         if changed:
             await asyncio.to_thread(publish_refs, self.mirror, after)
@@ -99,7 +99,7 @@ class MirrorSync:
             if output.code:
                 raise RepositoryRegistryError(f"No mirror can be made in {built.parent}: {output.stderr[-200:]}")
             after = await self._fetch(built)
-            self._require_branches(before, after)
+            self._require_sound(before, after)
             if not after.heads and not after.tags and self.remote.url.scheme != "file":
                 await self._require_git_server()
             await asyncio.to_thread(publish_refs, built, after)
@@ -109,7 +109,8 @@ class MirrorSync:
             await asyncio.to_thread(remove_folder, built)
         return SyncResult(after != before, size)
 
-    def _require_branches(self, before: Refs | None, after: Refs) -> None:
+    def _require_sound(self, before: Refs | None, after: Refs) -> None:
+        require_bounded(after)
         if before is not None and before.heads and not after.heads:
             raise RepositoryRegistryError(
                 f"The server at {self.remote.url.host or self.remote.url.path} announces no branches any more; "

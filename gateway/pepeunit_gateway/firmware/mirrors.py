@@ -21,18 +21,23 @@ from pepeunit_gateway.firmware.history import Commit, History
 from pepeunit_gateway.firmware.inventory import size_if_whole
 from pepeunit_gateway.firmware.leftovers import remove_leftovers
 from pepeunit_gateway.firmware.locks import hold_file_lock, try_file_lock
-from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs
+from pepeunit_gateway.firmware.lru import Lru
+from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs, require_bounded
 from pepeunit_gateway.firmware.remotes import Credentials, Remote
 from pepeunit_gateway.firmware.upkeep import tidy_mirror
 from pepeunit_gateway.firmware.urls import RepositoryUrl, check_file, parse_url
 from pepeunit_gateway.firmware.web import Web
 from pepeunit_gateway.topics import parse_uuid
 
-__all__ = ["Commit", "Credentials", "MirrorCache", "SyncResult"]
+__all__ = ["SHOWN_BRANCHES", "Commit", "Credentials", "MirrorCache", "SyncResult"]
+
+SHOWN_BRANCHES = 10
+"""How many names an error tells."""
+
 
 _RESOLVE_LIMIT = 10.0
 _PARALLEL_SYNCS = 16  # most of them wait for a network; a few silent servers must not stop everybody
-_SHOWN_BRANCHES = 10
+_KNOWN_REFS = 200_000  # branches and tags that are kept in memory, a few hundred bytes each
 
 
 class MirrorCache:
@@ -66,7 +71,7 @@ class MirrorCache:
         self._limit = timeout
         self._patience = patience
         self._slots = asyncio.Semaphore(_PARALLEL_SYNCS)
-        self._published: dict[UUID, tuple[tuple[int, int], Refs]] = {}
+        self._published: Lru[UUID, tuple[tuple[int, int], Refs]] = Lru(_KNOWN_REFS, lambda known: known[1].number + 1)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         _remove_leftovers(root)
 
@@ -113,6 +118,8 @@ class MirrorCache:
         if size is None or size > self.max_size:
             return False, None
         seen = await glance(self.web, remote, limit=self._patience, ceiling=Ceiling.of_mirror(self.max_size))
+        if seen.refs is not None:
+            require_bounded(seen.refs)
         return seen.answered, size if seen.refs == published else None
 
     async def _fetch(self, registry: UUID, remote: Remote, lock_fd: int, *, probed: bool) -> SyncResult:
@@ -151,7 +158,7 @@ class MirrorCache:
                 self._lock(registry).unlink(missing_ok=True)
         except TimeoutError as error:
             raise RepositoryRegistryError("A synchronisation is still running; try again later") from error
-        self._published.pop(registry, None)
+        self._published.drop_where(lambda known: known == registry)
 
     async def tidy(self, registry: UUID, *, now: float) -> int:
         """Free what the mirror takes for nothing and return the bytes; `now` is in seconds since 1970.
@@ -227,7 +234,7 @@ class MirrorCache:
         """
         heads = self.refs(registry).heads
         if branch not in heads:
-            known = ", ".join(sorted(heads)[:_SHOWN_BRANCHES]) or "none, it is empty"
+            known = ", ".join(sorted(heads)[:SHOWN_BRANCHES]) or "none, it is empty"
             raise GitRepoError(f"The repository has no branch {branch[:100]!r}; its branches are: {known}")
         return heads[branch]
 
@@ -252,7 +259,7 @@ class MirrorCache:
             return known[1]
         refs = load_refs(self.mirror(registry))
         if refs is not None:
-            self._published[registry] = ((stat.st_mtime_ns, stat.st_ino), refs)
+            self._published.put(registry, ((stat.st_mtime_ns, stat.st_ino), refs))
         return refs
 
     def _lock(self, registry: UUID) -> Path:

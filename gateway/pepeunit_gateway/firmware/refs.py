@@ -14,13 +14,17 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-__all__ = ["REFS_FILE", "Refs", "load_refs", "parse_show_ref", "publish_refs"]
+from pepeunit_gateway.errors import RepositoryRegistryError
+
+__all__ = ["REFS_FILE", "Refs", "load_refs", "parse_show_ref", "publish_refs", "require_bounded"]
 
 REFS_FILE = "pepeunit-refs.json"
 _HEADS = "refs/heads/"
 _TAGS = "refs/tags/"
 _PEELED = "^{}"
 _OBJECT = re.compile(rb"[0-9a-f]{40}")
+_MAX_REFS = 5_000
+_MAX_NAMES = 512 * 1024
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,11 @@ class Refs:
 
     heads: Mapping[str, str]
     tags: Mapping[str, str]
+
+    @property
+    def number(self) -> int:
+        """How many there are, branches and tags."""
+        return len(self.heads) + len(self.tags)
 
     @cached_property
     def tag_of(self) -> Mapping[str, str]:
@@ -58,6 +67,25 @@ def parse_show_ref(output: bytes) -> Refs:
         elif name.startswith(_TAGS):  # the peeled line follows its tag and wins
             tags[name.removeprefix(_TAGS).removesuffix(_PEELED)] = commit.decode()
     return Refs(dict(sorted(heads.items())), dict(sorted(tags.items())))
+
+
+def require_bounded(refs: Refs) -> None:
+    """Refuse more branches and tags than may be listed in one answer, to strangers too.
+
+    Raises:
+        RepositoryRegistryError: more than 5,000, or than 512 KiB of names in UTF-8.
+    """
+    if refs.number > _MAX_REFS:
+        raise RepositoryRegistryError(
+            f"The repository has {refs.number} branches and tags, more than {_MAX_REFS}; delete those that no unit "
+            "needs"
+        )
+    size = sum(len(name.encode()) for names in (refs.heads, refs.tags) for name in names)
+    if size > _MAX_NAMES:
+        raise RepositoryRegistryError(
+            f"The names of the repository's branches and tags take {size} bytes, more than {_MAX_NAMES}; delete those "
+            "that no unit needs or shorten them"
+        )
 
 
 def load_refs(mirror: Path) -> Refs | None:

@@ -18,6 +18,7 @@ from pepeunit_gateway.access.rules import (
 )
 from pepeunit_gateway.bus.changes import Change
 from pepeunit_gateway.errors import NotFoundError, RepoError
+from pepeunit_gateway.firmware.mirrors import SHOWN_BRANCHES
 from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.constraints import unique
@@ -217,8 +218,8 @@ class Repos:
             await current_state(self._context, registry)
             branches = await self._branches(registry)
         if branch not in branches:
-            known = ", ".join(branches) or "none; has the repository been synchronised?"
-            raise RepoError(f"the repository has no branch {branch}; it has: {known}")
+            known = ", ".join(branches[:SHOWN_BRANCHES]) or "none; has the repository been synchronised?"
+            raise RepoError(f"the repository has no branch {branch[:100]}; it has: {known}")
 
     async def _branches(self, registry: UUID) -> list[str]:
         return await self._context.mirrors.branches(registry) if self._context.mirrors.exists(registry) else []

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs, parse_show_ref, publish_refs
+from pepeunit_gateway.errors import RepositoryRegistryError
+from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs, parse_show_ref, publish_refs, require_bounded
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 
@@ -46,3 +47,25 @@ def test_what_is_published_is_read_back(tmp_path: Path):
 def test_a_damaged_file_counts_as_none(tmp_path: Path, content):
     (tmp_path / REFS_FILE).write_bytes(content)
     assert load_refs(tmp_path) is None
+
+
+def named(number: int, length: int = 5) -> dict[str, str]:
+    return {f"{index:0{length}}": A for index in range(number)}
+
+
+def test_as_many_as_may_be_listed_are_taken():
+    require_bounded(Refs(named(3_000), named(2_000)))
+    require_bounded(Refs(named(1_024, 256), named(1_024, 256)))
+
+
+@pytest.mark.parametrize(
+    ("refs", "reason"),
+    [
+        (Refs(named(3_000), named(2_001)), "has 5001 branches and tags"),
+        (Refs(named(1_025, 256), named(1_024, 256)), "take 524544 bytes"),
+        (Refs({"я" * 300_000: A}, {}), "take 600000 bytes"),
+    ],
+)
+def test_w55_more_branches_and_tags_than_anybody_may_be_told_are_refused(refs, reason):
+    with pytest.raises(RepositoryRegistryError, match=reason):
+        require_bounded(refs)
