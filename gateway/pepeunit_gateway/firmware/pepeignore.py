@@ -2,22 +2,26 @@
 
 The file comes from a repository, so its patterns may be made to be slow. Each becomes a regular expression that never
 tries the same place twice: everything up to a star is an atomic group, because its first match is as good as any later
-one. What is left is bounded by the size of the path times that of the pattern.
+one. What is left is bounded by the size of the path times that of the pattern; whoever asks can give up between groups
+of a few lines, each of which takes milliseconds at most.
 Source: protocol/firmware.md 7.6; the manual page gitignore(5).
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pepeunit_gateway.errors import GitRepoError
+from pepeunit_gateway.firmware.refusals import UnfitError
+from pepeunit_gateway.firmware.thread_work import Check
 
 __all__ = ["PEPEIGNORE", "PepeIgnore", "parse_pepeignore"]
 
 PEPEIGNORE = ".pepeignore"
 _MAX_LINES = 1_000
 _MAX_LINE = 256
+_MAX_PATTERNS = 16 * 1024
+_GROUP = 1024  # characters of regular expressions that are tried in one go, which nothing can interrupt
 _ANY = "[^/]*"
 _FOLDER = "[^/]+/"
 _CLASSES = {
@@ -47,7 +51,7 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Neighbouring rules of one effect, joined: tried on the last name and on the whole path."""
+    """A few neighbouring rules of one effect, joined: tried on the last name and on the whole path."""
 
     ignores: bool
     name: _Match
@@ -61,10 +65,17 @@ class PepeIgnore:
         self._files = _runs([rule for rule in rules if not rule.folders_only])
         self._folders = _runs(rules)
 
-    def ignores(self, path: str, *, is_dir: bool) -> bool:
-        """Let the last line that matches decide. `path` is relative and has no slash at its end."""
+    def ignores(self, path: str, *, is_dir: bool, check: Check = lambda: None) -> bool:
+        """Let the last line that matches decide.
+
+        Args:
+            path: relative, without a slash at its end.
+            is_dir: whether it is a folder.
+            check: called before each group of lines; what it raises ends the work.
+        """
         name = path.rpartition("/")[2]
         for run in self._folders if is_dir else self._files:
+            check()
             if run.name(name) or run.path(path):
                 return run.ignores
         return False
@@ -74,23 +85,32 @@ def parse_pepeignore(data: bytes | None) -> PepeIgnore:
     """Read a .pepeignore; none of it ignores nothing.
 
     Raises:
-        GitRepoError: not UTF-8, over 1,000 lines, a line over 256 characters or without meaning.
+        UnfitError: not UTF-8, over 1,000 lines, a line over 256 characters or without meaning, or patterns of over
+            16,384 characters together.
     """
     try:
         text = (data or b"").decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise GitRepoError(f"{PEPEIGNORE} is not UTF-8 text; save it as UTF-8") from error
+        raise UnfitError(f"{PEPEIGNORE} is not UTF-8 text; save it as UTF-8") from error
     lines = text.removesuffix("\n").split("\n")
     if len(lines) > _MAX_LINES:
-        raise GitRepoError(f"{PEPEIGNORE} has {len(lines)} lines; at most {_MAX_LINES}")
+        raise UnfitError(f"{PEPEIGNORE} has {len(lines)} lines; at most {_MAX_LINES}")
     rules: list[_Rule] = []
+    left = _MAX_PATTERNS
     for number, line in enumerate(lines, 1):
         if len(line) > _MAX_LINE:
-            raise GitRepoError(f"{PEPEIGNORE}, line {number} has {len(line)} characters; at most {_MAX_LINE}")
+            raise UnfitError(f"{PEPEIGNORE}, line {number} has {len(line)} characters; at most {_MAX_LINE}")
         try:
-            rules += _rule(line.removesuffix("\r"))
+            read = _rule(line.removesuffix("\r"))
         except ValueError as error:
-            raise GitRepoError(f"{PEPEIGNORE}, line {number}: {line[:80]!r} is no pattern; correct it") from error
+            raise UnfitError(f"{PEPEIGNORE}, line {number}: {line[:80]!r} is no pattern; correct it") from error
+        left -= len(line) if read else 0
+        if left < 0:
+            raise UnfitError(
+                f"{PEPEIGNORE} has patterns of more than {_MAX_PATTERNS} characters together; write fewer or shorter "
+                "lines, such as one for a whole folder"
+            )
+        rules += read
     return PepeIgnore(rules)
 
 
@@ -196,11 +216,25 @@ def _literal(text: str, position: int) -> tuple[str, int]:
 
 
 def _runs(rules: Sequence[_Rule]) -> list[_Run]:
-    """Join what has one effect; the last lines come first."""
+    """Join what has one effect, a few lines each; the last lines come first."""
     return [
-        _Run(not brings_back, *_joined(list(run)))
+        _Run(not brings_back, *_joined(group))
         for brings_back, run in groupby(reversed(rules), key=lambda rule: rule.brings_back)
+        for group in _groups(run)
     ]
+
+
+def _groups(rules: Iterable[_Rule]) -> Iterator[list[_Rule]]:
+    """Cut into groups whose expressions are short together."""
+    group: list[_Rule] = []
+    size = 0
+    for rule in rules:
+        size += len(rule.regex)
+        if group and size > _GROUP:
+            yield group
+            group, size = [], len(rule.regex)
+        group.append(rule)
+    yield group
 
 
 def _joined(rules: Sequence[_Rule]) -> tuple[_Match, _Match]:

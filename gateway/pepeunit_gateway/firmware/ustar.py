@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pepeunit_gateway.errors import GitRepoError
+from pepeunit_gateway.firmware.refusals import UnfitError
 
 __all__ = ["BLOCK", "DamagedTarError", "Member", "header", "padding", "read_members", "trailer"]
 
@@ -44,11 +44,11 @@ def header(member: Member) -> bytes:
     """Return the 512-byte header.
 
     Raises:
-        GitRepoError: the path does not fit (100 bytes, or up to 255 cut at a slash), or the file is over 8 GiB.
+        UnfitError: the path does not fit (100 bytes, or up to 255 cut at a slash), or the file is over 8 GiB.
     """
     prefix, name = _split(f"./{member.path}{'/' if member.is_dir else ''}".encode(), member.path)
     if member.size > _MAX_SIZE:
-        raise GitRepoError(f"{member.path} is larger than a tar can say")
+        raise UnfitError(f"{member.path} is larger than a tar can say")
     mode = 0o755 if member.is_dir or member.is_executable else 0o644
     block = b"".join(
         (
@@ -130,7 +130,7 @@ def _split(name: bytes, path: str) -> tuple[bytes, bytes]:
         return b"", name
     cut = name.find(b"/", max(0, len(name) - _NAME - 1), len(name) - 1)
     if cut < 1 or cut > _PREFIX:
-        raise GitRepoError(
+        raise UnfitError(
             f"The path {path[:120]} is too long for the archives that devices unpack (100 bytes, or 255 with the last "
             "100 beginning at a slash); shorten it or list it in .pepeignore"
         )

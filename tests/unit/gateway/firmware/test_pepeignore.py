@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware.pepeignore import parse_pepeignore
+from pepeunit_gateway.firmware.thread_work import StoppedError
 
 
 def ignored(lines, path, *, is_dir=False):
@@ -87,6 +88,7 @@ BROKEN = [
     (b"a\n" * 1_001, "1001 lines"),
     (b"a\n" * 100_000, "100000 lines"),
     (b"a" * 257, "line 1 has 257 characters"),
+    (b"a" * 256 + b"\n" + b"ab/c\n" * 64 + b"[a-z]*" * 40 + b"\n" + (b"x" * 255 + b"\n") * 63, "16384 characters"),
 ]
 
 
@@ -105,6 +107,32 @@ def test_no_pattern_makes_a_match_slow(pattern):
     spec = parse_pepeignore(f"{pattern}\n".encode() * 50)
     for path in ("a" * 250, "/".join(["aaaaaaa"] * 120), "a/" * 500 + "a"):
         assert not spec.ignores(path, is_dir=False)
+
+
+def test_remarks_and_empty_lines_are_no_patterns():
+    assert parse_pepeignore((b"#" + b"x" * 254 + b"\n\n") * 400 + b"a").ignores("a", is_dir=False)
+
+
+@pytest.mark.parametrize("pattern", SLOW)
+def test_whoever_asks_can_give_up_between_a_few_lines(pattern):
+    spec = parse_pepeignore(f"{pattern}\n".encode() * (16_000 // (len(pattern) + 1)))
+    asked = []
+    assert not spec.ignores("a" * 1_000, is_dir=False, check=lambda: asked.append(1))
+    assert len(asked) == len(spec._files) >= 1
+    assert all(len(run.name.__self__.pattern + run.path.__self__.pattern) < 4_200 for run in spec._files)
+
+    def give_up():
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        spec.ignores("a", is_dir=False, check=give_up)
+
+
+def test_groups_of_lines_mean_what_all_lines_mean():
+    lines = [f"{number}{'x' * 200}" for number in range(70)]
+    for brought_back in (0, 35, 69):
+        spec = parse_pepeignore("\n".join([*lines, "!" + lines[brought_back]]).encode())
+        assert [spec.ignores(line, is_dir=False) for line in lines] == [n != brought_back for n in range(70)]
 
 
 symbols = st.sampled_from(
