@@ -26,6 +26,7 @@ from uuid import UUID, uuid4
 from aiohttp import ClientSession
 
 from pepeunit_gateway.firmware.mirrors import MirrorCache
+from pepeunit_gateway.firmware.thread_work import ThreadWork
 from pepeunit_gateway.firmware.trees import PackPlan, pack_tree
 from tests.benchmarks.figure import Figure, Goal
 from tests.benchmarks.rest import API, Client
@@ -210,14 +211,23 @@ async def _naive(stage: Stage, folder: Path) -> dict[str, float]:
     mirrors = MirrorCache(folder / "mirrors", **limits)
     registry: UUID = uuid4()
     await mirrors.sync(registry, stage.git.url("sample"), None)
+    threads = ThreadWork()
     found = {}
     for kind in ("tar", "tgz", "zip"):
         begun = _spent()
         for number in range(NAIVE):
-            plan = await pack_tree(mirrors.history, mirrors.mirror(registry), stage.commit, max_size=mirrors.max_size)
+            plan = await pack_tree(
+                mirrors.history,
+                mirrors.mirror(registry),
+                stage.commit,
+                max_size=mirrors.max_size,
+                threads=threads,
+                scratch=folder,
+            )
             _pack_naively(plan, kind, _own(number))
             plan.close()
         found[kind] = (_spent() - begun) * 1000 / NAIVE
+    await threads.close()
     await mirrors.close()
     return found
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pepeunit_gateway.api.ranges import UnsatisfiableError, find_span
-from pepeunit_gateway.firmware.archive import Archive, kept_outside_memory
+from pepeunit_gateway.firmware.archive import Archive
 from pepeunit_gateway.firmware.jsonfile import dump_object
 from pepeunit_gateway.firmware.packing import ArchiveFormat
 from pepeunit_gateway.firmware.stems import load_stem, open_stem, store_stem
@@ -101,7 +101,7 @@ def test_a_stem_that_was_on_disk_is_the_same_stem(tmp_path_factory, tree, fmt):
 @given(st.lists(st.binary(max_size=300), max_size=4), st.integers(0, 1_300), st.none() | st.integers(0, 1_300))
 async def test_any_part_of_an_archive_is_the_slice_of_the_whole(pieces, start, stop):
     whole = b"".join(pieces)
-    async with Archive(tuple(map(kept_outside_memory, pieces)), b"") as archive:
+    async with Archive(tuple(pieces), b"") as archive:
         assert b"".join([part async for part in archive.chunks(start, stop, chunk_size=7)]) == whole[start:stop]
 
 

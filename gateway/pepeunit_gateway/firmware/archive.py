@@ -6,10 +6,13 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-__all__ = ["Archive", "Piece", "kept_outside_memory"]
+from pepeunit_gateway.firmware.evicting import UNFINISHED
+
+__all__ = ["Archive", "Piece", "kept_outside_memory", "scratch_file"]
 
 _CHUNK = 65_536
 _IN_MEMORY = 65_536
@@ -79,11 +82,25 @@ class Archive:
         self.close()
 
 
-def kept_outside_memory(data: bytes) -> Piece:
-    """Return the same bytes; if they are many, in an anonymous file that nobody else can open; blocking."""
+def scratch_file(folder: Path) -> BinaryIO:
+    """Open an anonymous temporary file in a folder, which is made if missing; nobody else can open it.
+
+    Raises:
+        FileNotFoundError: the folder was removed meanwhile.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder, suffix=UNFINISHED)
+
+
+def kept_outside_memory(data: bytes, scratch: Path) -> Piece:
+    """Return the same bytes; if they are many, in a temporary file in the folder `scratch`; blocking.
+
+    Raises:
+        FileNotFoundError: the folder was removed meanwhile.
+    """
     if len(data) <= _IN_MEMORY:
         return data
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - owned by the Archive, which closes it
+    file = scratch_file(scratch)
     try:
         file.write(data)
         file.flush()

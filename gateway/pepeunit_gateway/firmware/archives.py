@@ -27,9 +27,11 @@ from pepeunit_gateway.firmware.history import check_commit
 from pepeunit_gateway.firmware.lru import Lru
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.firmware.packing import ArchiveFormat
+from pepeunit_gateway.firmware.refusals import Refusals, UnfitError
 from pepeunit_gateway.firmware.stems import DamagedStemError, Stem, mark_stem
 from pepeunit_gateway.firmware.thread_work import Check, StoppedError, ThreadWork
 from pepeunit_gateway.firmware.trees import PackPlan, pack_tree
+from pepeunit_gateway.firmware.turns import Turns
 
 __all__ = ["Archive", "ArchiveCache", "ArchiveFormat", "Cleaned"]
 
@@ -37,7 +39,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 _LAYOUT = 2  # raise it when the same commit must be packed differently
-_PARALLEL = 2  # threads that make stems, and as many that finish archives
+_PARALLEL = 2  # stems that are made at once, and as many archives that are finished
+_SHARE = 1  # of these, for one registry
 _ATTEMPTS = 3
 _MEMORY = 16 * 1024 * 1024  # of all stems in memory
 _MARK_INTERVAL = 60.0  # seconds in which a stem in memory is marked as used once
@@ -89,10 +92,11 @@ class ArchiveCache:
         self._mirrors = mirrors
         self._max_bytes = max_bytes
         self._stems: Lru[tuple[Path, bytes], Stem] = Lru(_MEMORY, lambda stem: stem.weight)
-        self._finishing = asyncio.Semaphore(_PARALLEL)
-        self._deriving = asyncio.Semaphore(_PARALLEL)
+        self._refusals = Refusals()
+        self._finishing = Turns(_PARALLEL, _SHARE)
+        self._producing = Turns(_PARALLEL, _SHARE)
         self._making: dict[Path, _Making] = {}
-        self._threads = ThreadWork()
+        self._threads = ThreadWork(2 * _PARALLEL)
 
     async def build(
         self,
@@ -125,11 +129,15 @@ class ArchiveCache:
             now = time.time()
             if known.used < now - _MARK_INTERVAL:
                 mark_stem(known, order.path, now)
-            return assemble(known, order, _wanted)
+            with suppress(FileNotFoundError):  # many small files have a long tail, and its folder was deleted just now
+                return assemble(known, order, _wanted)
+
+        def begin() -> Callable[[Check], tuple[Stem, Archive]]:
+            return partial(finish, order, self._stems.get(order.key), time.time())
+
         try:
-            act = partial(finish, order, known, time.time())
             stem, archive = await self._reading(
-                program, fmt, self._finishing, act, discard=lambda made: made[1].close()
+                program, fmt, self._finishing, begin, discard=lambda made: made[1].close()
             )
         except StoppedError:
             raise _ClosedError("The gateway is stopping; ask again when it runs") from None
@@ -144,6 +152,7 @@ class ArchiveCache:
         folder = self._root / str(registry)
         await self._end([making.task for path, making in self._making.items() if path.parent == folder])
         self._stems.drop_where(lambda key: key[0].parent == folder)
+        self._refusals.forget(folder)
         await asyncio.to_thread(remove_folder, folder)
 
     async def clean(self, known: Collection[UUID], *, now: float) -> Cleaned:
@@ -171,16 +180,19 @@ class ArchiveCache:
         self,
         program: _Program,
         fmt: ArchiveFormat,
-        slots: asyncio.Semaphore,
-        act: Callable[[Check], T],
+        turns: Turns,
+        begin: Callable[[], Callable[[Check], T]],
         *,
         discard: Callable[[T], object] | None = None,
     ) -> T:
-        """Return what `act` makes of a stem in a thread; the stem is made where it is missing or damaged."""
+        """Return what a thread makes of a stem, which is made where it is missing or damaged.
+
+        `begin` is called when it is our turn and returns what the thread does: who waited knows what others found out.
+        """
         for _ in range(_ATTEMPTS):
-            async with slots:
+            async with turns.of(program.registry):
                 try:
-                    return await self._threads.run(act, discard=discard)
+                    return await self._threads.run(begin(), discard=discard)
                 except FileNotFoundError:
                     pass  # not made yet, evicted, or deleted under our hands
                 except DamagedStemError as error:
@@ -225,7 +237,8 @@ class ArchiveCache:
             await self._pack(program, path)
         else:
             tar = ArchiveFormat.tar()
-            await self._reading(program, tar, self._deriving, partial(derive, program.path(tar), path, fmt))
+            act = partial(derive, program.path(tar), path, fmt)
+            await self._reading(program, tar, self._producing, lambda: act)
         log.info(
             "firmware.archive.made",
             registry=str(program.registry),
@@ -239,12 +252,27 @@ class ArchiveCache:
         if self._threads.closed:
             raise StoppedError
         self._mirrors.refs(program.registry)
-        history, mirror = self._mirrors.history, self._mirrors.mirror(program.registry)
-        if program.with_files:
-            plan = await pack_tree(history, mirror, program.commit, max_size=self._mirrors.max_size)
-        else:
-            plan = PackPlan([], await history.commit_time(mirror, program.commit), BytesIO())
+        self._refusals.check(path, time.monotonic())
         try:
-            await self._threads.run(partial(pack, path, plan))
-        finally:
-            plan.close()
+            async with self._producing.of(program.registry):
+                plan = await self._plan(program)
+                try:
+                    await self._threads.run(partial(pack, path, plan))
+                finally:
+                    plan.close()
+        except UnfitError as error:
+            self._refusals.note(path, error, time.monotonic())
+            raise
+
+    async def _plan(self, program: _Program) -> PackPlan:
+        history, mirror = self._mirrors.history, self._mirrors.mirror(program.registry)
+        if not program.with_files:
+            return PackPlan([], await history.commit_time(mirror, program.commit), BytesIO())
+        return await pack_tree(
+            history,
+            mirror,
+            program.commit,
+            max_size=self._mirrors.max_size,
+            threads=self._threads,
+            scratch=self._root,
+        )

@@ -38,6 +38,11 @@ class Order:
         return self.path, self.header
 
     @property
+    def scratch(self) -> Path:
+        """The folder of temporary files: that of the whole cache, because a registry's own may go meanwhile."""
+        return self.path.parents[1]
+
+    @property
     def own_size(self) -> int:
         """Bytes of the own files."""
         return sum(map(len, self.own.values()))
@@ -99,4 +104,4 @@ def assemble(stem: Stem, order: Order, check: Check, file: BinaryIO | None = Non
     sha = stem.sha.copy()
     sha.update(tail)
     middle: tuple[Piece, ...] = () if file is None else ((file, stem.facts.size),)
-    return Archive((stem.head, *middle, kept_outside_memory(tail)), sha.digest())
+    return Archive((stem.head, *middle, kept_outside_memory(tail, order.scratch)), sha.digest())

@@ -7,6 +7,7 @@ which it calls between pieces that take a fraction of a second each.
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -22,9 +23,14 @@ class StoppedError(Exception):
 
 
 class ThreadWork:
-    """Runs work in threads of the event loop's executor until it is closed."""
+    """Runs work in threads of its own until it is closed, so that nobody else waits for a thread.
 
-    def __init__(self) -> None:
+    Args:
+        threads: how many there are at most.
+    """
+
+    def __init__(self, threads: int = 4) -> None:
+        self._pool = ThreadPoolExecutor(threads, "thread-work")
         self._closing = threading.Event()
         self._jobs: set[asyncio.Future[Any]] = set()
 
@@ -46,8 +52,10 @@ class ThreadWork:
         Raises:
             StoppedError: `close` was called.
         """
+        if self.closed:
+            raise StoppedError
         unwanted = threading.Event()
-        job = asyncio.ensure_future(asyncio.to_thread(self._act, act, unwanted))
+        job = asyncio.get_running_loop().run_in_executor(self._pool, self._act, act, unwanted)
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         try:
@@ -63,6 +71,7 @@ class ThreadWork:
         self._closing.set()
         if self._jobs:
             await asyncio.wait(self._jobs)
+        self._pool.shutdown(wait=False)
 
     def _act(self, act: Callable[[Check], T], unwanted: threading.Event) -> T:
         def check() -> None:

@@ -4,19 +4,20 @@ Left out are links and submodules, `.git` in any spelling (W6), env.json and sch
 come from strangers: git lets them hold any bytes as names, also twice, and any number of each other.
 """
 
-import asyncio
 import re
-import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from pepeunit_gateway.errors import GitRepoError
+from pepeunit_gateway.firmware.archive import scratch_file
 from pepeunit_gateway.firmware.history import History
 from pepeunit_gateway.firmware.pepeignore import PEPEIGNORE, PepeIgnore, parse_pepeignore
-from pepeunit_gateway.firmware.thread_work import Check
+from pepeunit_gateway.firmware.refusals import UnfitError
+from pepeunit_gateway.firmware.thread_work import Check, ThreadWork
 from pepeunit_gateway.firmware.ustar import Member, header, padding
 
 __all__ = ["PackPlan", "TreeFile", "apply_ignore", "check_paths", "pack_tree", "parse_ls_tree"]
@@ -26,7 +27,7 @@ _REGULAR = {b"100644": False, b"100755": True}
 _MAX_FILES = 20_000
 _MAX_PATH = 1_024
 _MAX_LISTING = 16 * 1024 * 1024
-_SELECT_LIMIT = 10.0
+_SELECT_LIMIT = 5.0  # seconds of a processor
 _CHUNK = 1024 * 1024
 _HIDDEN_IN_HFS = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 _GIT_FOLDER = re.compile(r"(\.git|git~1)[ .]*(:.*)?", re.IGNORECASE | re.DOTALL)
@@ -53,7 +54,7 @@ def parse_ls_tree(output: bytes) -> list[TreeFile]:
     """
     rows = output.split(b"\0")[:-1]
     if len(rows) > _MAX_FILES:
-        raise GitRepoError(f"The commit has {len(rows)} files; archives take at most {_MAX_FILES}")
+        raise UnfitError(f"The commit has {len(rows)} files; archives take at most {_MAX_FILES}")
     files: list[TreeFile] = []
     for row in rows:
         facts, _, raw = row.partition(b"\t")
@@ -68,12 +69,12 @@ def parse_ls_tree(output: bytes) -> list[TreeFile]:
         try:
             path = raw.decode()
         except UnicodeDecodeError as error:
-            raise GitRepoError(f"The file name {raw!r:.100} is not UTF-8; rename it") from error
+            raise UnfitError(f"The file name {raw!r:.100} is not UTF-8; rename it") from error
         if len(raw) > _MAX_PATH:
-            raise GitRepoError(f"The path {path[:100]!r}... has {len(raw)} bytes; at most {_MAX_PATH}, shorten it")
+            raise UnfitError(f"The path {path[:100]!r}... has {len(raw)} bytes; at most {_MAX_PATH}, shorten it")
         parts = path.split("/")
         if any(part in {"", ".", ".."} for part in parts):
-            raise GitRepoError(f"The path {path[:100]!r} cannot be unpacked safely; remove it from the repository")
+            raise UnfitError(f"The path {path[:100]!r} cannot be unpacked safely; remove it from the repository")
         if not size.isdigit():  # BAD: git has not got it
             raise GitRepoError(f"{path[:100]!r} cannot be read from the repository; synchronise its registry again")
         if parts[0] not in _GENERATED and not any(map(_is_git_folder, parts)):
@@ -90,7 +91,7 @@ def apply_ignore(spec: PepeIgnore, files: Iterable[TreeFile], check: Check = lam
     """Return the files that neither match themselves nor lie in a folder that matches.
 
     As in git, nothing inside an ignored folder can be brought back by a line with `!`. `check` is called before each
-    file; what it raises ends the work.
+    few lines that are tried; what it raises ends the work.
 
     Raises:
         GitRepoError: more than 20,000 folders.
@@ -105,16 +106,16 @@ def apply_ignore(spec: PepeIgnore, files: Iterable[TreeFile], check: Check = lam
             end = len(folder) if end < 0 else end
             above = folder[:end]
             if above not in folders:
-                folders[above] = spec.ignores(above, is_dir=True)
+                folders[above] = spec.ignores(above, is_dir=True, check=check)
                 if len(folders) > _MAX_FILES:
-                    raise GitRepoError(f"The commit has more than {_MAX_FILES} folders; list some in {PEPEIGNORE}")
+                    raise UnfitError(f"The commit has more than {_MAX_FILES} folders; list some in {PEPEIGNORE}")
             ignored = folders[above]
         return ignored
 
     kept: list[TreeFile] = []
     for file in files:
         check()
-        if not is_ignored(file.path.rpartition("/")[0]) and not spec.ignores(file.path, is_dir=False):
+        if not is_ignored(file.path.rpartition("/")[0]) and not spec.ignores(file.path, is_dir=False, check=check):
             kept.append(file)
     return kept
 
@@ -128,49 +129,72 @@ def check_paths(files: Iterable[TreeFile]) -> None:
     paths = [file.path for file in files]
     unsafe = next((path for path in paths if _UNSAFE.search(path)), None)
     if unsafe is not None:
-        raise GitRepoError(
+        raise UnfitError(
             f"The path {unsafe[:100]!r} holds a backslash or a control character and cannot be unpacked safely; rename "
             f"it or list it in {PEPEIGNORE}"
         )
     seen: set[str] = set()
     twice = next((path for path in [*paths, *_folders(paths)] if path in seen or seen.add(path)), None)  # type: ignore[func-returns-value]
     if twice is not None:
-        raise GitRepoError(f"The path {twice[:100]!r} stands in the commit twice; remove it from the repository")
+        raise UnfitError(f"The path {twice[:100]!r} stands in the commit twice; remove it from the repository")
 
 
-def _select(spec: PepeIgnore, listing: bytes, deadline: float) -> list[TreeFile]:
-    """Return the files that are packed; blocking, until `deadline` of the monotonic clock."""
+def _select(patterns: bytes | None, listing: bytes, stop: Check) -> list[TreeFile]:
+    """Return the files that are packed; blocking, for a few seconds of a processor at most."""
+    deadline = time.thread_time() + _SELECT_LIMIT
 
     def check() -> None:
-        if time.monotonic() > deadline:
-            raise GitRepoError(f"{PEPEIGNORE} takes more than {_SELECT_LIMIT:g} s; write fewer or simpler lines")
+        stop()
+        if time.thread_time() > deadline:
+            raise UnfitError(f"{PEPEIGNORE} takes more than {_SELECT_LIMIT:g} s; write fewer or simpler lines")
 
-    files = apply_ignore(spec, parse_ls_tree(listing), check)
+    files = apply_ignore(parse_pepeignore(patterns), parse_ls_tree(listing), check)
     check_paths(files)
     return files
 
 
-async def pack_tree(history: History, mirror: Path, commit: str, *, max_size: int) -> "PackPlan":
-    """Read a commit and prepare its ustar; `PackPlan.write` does the rest in a thread.
-
-    Raises:
-        GitRepoError: no such commit, a name that does not fit, or more than `max_size` bytes of files.
-    """
-    mtime = await history.commit_time(mirror, commit)
-    spec = await asyncio.to_thread(parse_pepeignore, await history.read_file(mirror, commit, PEPEIGNORE))
-    listing = await history.git(
-        mirror, "ls-tree", "-r", "-z", "--long", "--full-tree", "--end-of-options", commit, max_output=_MAX_LISTING
-    )
+async def _list_tree(history: History, mirror: Path, commit: str) -> bytes:
+    try:
+        listing = await history.git(
+            mirror, "ls-tree", "-r", "-z", "--long", "--full-tree", "--end-of-options", commit, max_output=_MAX_LISTING
+        )
+    except GitRepoError as error:  # a tree that unfolds without end
+        raise UnfitError(error.message) from error
     if listing.code:
         raise GitRepoError(f"Commit {commit} cannot be read ({listing.stderr[-200:]}); synchronise its registry again")
-    files = await asyncio.to_thread(_select, spec, listing.stdout, time.monotonic() + _SELECT_LIMIT)
+    return listing.stdout
+
+
+async def pack_tree(
+    history: History, mirror: Path, commit: str, *, max_size: int, threads: ThreadWork, scratch: Path
+) -> "PackPlan":
+    """Read a commit and prepare its ustar; `PackPlan.write` does the rest in a thread.
+
+    Args:
+        history: reads the mirror.
+        mirror: which has the commit.
+        commit: 40 hex.
+        max_size: bytes of all its files.
+        threads: where .pepeignore is applied.
+        scratch: the folder of the plan's temporary file.
+
+    Raises:
+        UnfitError: a name that does not fit, a .pepeignore without meaning, or more than `max_size` bytes of files.
+        GitRepoError: no such commit, or it cannot be read.
+        FileNotFoundError: the folder was removed meanwhile.
+        StoppedError: the threads are closed.
+    """
+    mtime = await history.commit_time(mirror, commit)
+    patterns = await history.read_file(mirror, commit, PEPEIGNORE)
+    listing = await _list_tree(history, mirror, commit)
+    files = await threads.run(partial(_select, patterns, listing))
     total = sum(file.size for file in files)
     if total > max_size:
-        raise GitRepoError(
+        raise UnfitError(
             f"The files of commit {commit} take {total} bytes, more than the {max_size} of PU_MAX_EXTERNAL_REPO_SIZE; "
             "list what devices do not need in .pepeignore"
         )
-    blobs = tempfile.TemporaryFile()  # noqa: SIM115 - owned by the plan, which closes it
+    blobs = scratch_file(scratch)
     try:
         wanted = "".join(f"{file.blob}\n" for file in files).encode()
         if files:
