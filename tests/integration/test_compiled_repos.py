@@ -134,6 +134,7 @@ async def test_each_unit_gets_its_own_link_and_one_without_a_program_harms_no_ot
     program.release("v1", "pi", "esp32", "toaster")
     await program.make_repo()
     pi, board, toaster = [await program.connected(name, name) for name in ("pi", "esp32", "toaster")]
+    await program.pass_time(2)
     program.release("v2", "pi", "esp32")
     program.push("v2")
     assert (await program.command(pi))["COMPILED_FIRMWARE_LINK"] == link("v2", "pi")
@@ -231,6 +232,7 @@ async def test_w32_a_platform_that_fails_stops_no_fetch_takes_nothing_away_and_i
         status, error, tags = await program.synced()
         assert (status, bool(error), tags) == ("Updated", True, ["v1"])
     asked = len(program.platform.questions)
+    await program.pass_time(2)
     commit = program.push("v2")
 
     async def fetched():

@@ -30,6 +30,7 @@ async def test_what_one_reads_on_request_the_one_on_duty_commands_and_who_is_not
     assert pair.second.registry.context.bus.shared
     commit = program.push("v2")
     program.release("v2", "pi")
+    await program.pass_time(2)
     path = f"/repository_registry/update_local_repository/{program.registry['uuid']}"
     assert (await pair.there(pair.one.alice).patch(path)).status == 204
     assert await program.command(unit) == {
@@ -41,6 +42,7 @@ async def test_what_one_reads_on_request_the_one_on_duty_commands_and_who_is_not
     assert (await pair.there(pair.one.alice).patch(path)).status == 204
     await program.told(unit.api.uuid, "'v3' is not known")
     program.release("v3", "pi")  # nothing moves in git any more
+    await program.pass_time(2)
     assert (await pair.there(pair.one.alice).patch(path)).status == 204
     assert (await program.command(unit))["COMPILED_FIRMWARE_LINK"] == link("v3", "pi")
     await program.pass_time()

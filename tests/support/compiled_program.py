@@ -99,7 +99,8 @@ class CompiledProgram:
         return body["sync_status"], body["sync_error"] or "", list(json.loads(body["releases_data"] or "{}"))
 
     async def sync(self) -> None:
-        """Ask for a synchronisation."""
+        """Ask for a synchronisation, when releases may be read again."""
+        await self.pass_time(2)
         reply = await self.owner.patch(f"/repository_registry/update_local_repository/{self.registry['uuid']}")
         assert reply.status == 204, reply.body
 

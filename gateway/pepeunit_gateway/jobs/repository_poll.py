@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random, SystemRandom
 from typing import NamedTuple
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import false, func, select
 
 from pepeunit_gateway.bus.subscription import News, Subscription
 from pepeunit_gateway.errors import NotFoundError, RepositoryRegistryError
+from pepeunit_gateway.firmware.urls import server_of
 from pepeunit_gateway.jobs.commanding import Commanding
 from pepeunit_gateway.jobs.duty import Duty
 from pepeunit_gateway.jobs.fetch_times import FetchTimes
@@ -24,7 +24,7 @@ from pepeunit_gateway.jobs.server_lanes import ServerLanes
 from pepeunit_gateway.registry.entities import RepositoryStatus
 from pepeunit_gateway.registry.job_runs import Report
 from pepeunit_gateway.registry.registry import Registry
-from pepeunit_gateway.registry.releases import Reading
+from pepeunit_gateway.registry.releases import Reading, are_awaited
 from pepeunit_gateway.registry.syncing import sync_repository
 from pepeunit_gateway.registry.updates import Commanded
 from pepeunit_gateway.storage.tables import repository_registry
@@ -45,6 +45,7 @@ class _Registered(NamedTuple):
 
     server: str
     status: RepositoryStatus | None
+    awaits_releases: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -205,18 +206,24 @@ class RepositoryPoll:
     async def _registered(self, which: Collection[UUID] | None) -> dict[UUID, _Registered]:
         """Return what is known of these registries, or of all."""
         table = repository_registry
-        query = select(table.c.uuid, table.c.repository_url, table.c.sync_status)
+        awaits = func.coalesce(are_awaited(self._registry.context.clock()), false())
+        query = select(table.c.uuid, table.c.repository_url, table.c.sync_status, awaits)
         if which is not None:
             query = query.where(table.c.uuid.in_(list(which)))
         async with self._registry.context.database.look() as connection:
             rows = (await connection.execute(query)).all()
         known = {None: None} | {status.value: status for status in RepositoryStatus}
-        return {uuid: _Registered(urlsplit(url).netloc, known.get(status)) for uuid, url, status in rows}
+        return {
+            uuid: _Registered(server_of(url), known.get(status), bool(awaits)) for uuid, url, status, awaits in rows
+        }
 
     def _begin_due(self, found: dict[UUID, _Registered]) -> None:
         healthy = [uuid for uuid, one in found.items() if one.status is RepositoryStatus.UPDATED]
         self._pushes.keep(found.keys())
-        for uuid in self._times.due(found.keys(), healthy, asyncio.get_running_loop().time()):
+        due = self._times.due(found.keys(), healthy, asyncio.get_running_loop().time())
+        if self._commanding.on_duty:
+            due += [uuid for uuid in healthy if found[uuid].awaits_releases and not self._times.is_suspect(uuid)]
+        for uuid in due:
             if uuid not in self._fetching:
                 failing = found[uuid].status is RepositoryStatus.ERROR
                 self._begin(_Fetch(uuid, found[uuid].server, failing=failing))
@@ -277,7 +284,7 @@ class RepositoryPoll:
         That one reads after news of another too, which may have come by its poll.
         """
         polled = Reading.DUE if self._commanding.on_duty else Reading.NEVER
-        reading = Reading.ALWAYS if fetch.asked else polled
+        reading = Reading.ASKED if fetch.asked else polled
         quiet = fetch.told and not fetch.asked
         return await sync_repository(self._registry.context, fetch.uuid, told=quiet, releases=reading)
 

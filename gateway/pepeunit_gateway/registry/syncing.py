@@ -49,7 +49,7 @@ class _Attempt:
 
 
 async def sync_repository(
-    context: Context, uuid: UUID, *, told: bool = False, releases: Reading = Reading.ALWAYS
+    context: Context, uuid: UUID, *, told: bool = False, releases: Reading = Reading.ASKED
 ) -> SyncOutcome:
     """Fetch with the stored credentials; a failure is told by the row's `sync_status` and `sync_error`.
 
@@ -91,7 +91,7 @@ async def try_credentials(context: Context, uuid: UUID, user: UUID, credentials:
             await mark(context, row, credentials, CredentialStatus.ERROR, {user})
             attempt = other
     if attempt.result:
-        await _succeeded(context, row, attempt, Reading.ALWAYS)
+        await _succeeded(context, row, attempt, Reading.ASKED)
         if attempt.credentials == credentials and user != row.creator_uuid:
             require_proof(is_open=attempt.is_open)
     elif row.sync_status != RepositoryStatus.UPDATED.value:
@@ -165,7 +165,7 @@ async def _fetch_state(context: Context, row: Row[Any], credentials: Credentials
     """
     began, changed = RefsState(row.refs_number, row.refs_key), False
     for _ in range(_ROUNDS):
-        result = await context.mirrors.sync(row.uuid, row.repository_url, credentials)
+        result = await context.mirrors.sync(row.uuid, row.repository_url, credentials, owner=row.creator_uuid)
         changed = changed or result.changed
         other = await record_state(context, row.uuid, began)
         if other is None:

@@ -1,6 +1,7 @@
 """When releases are read, and how they are kept."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,26 +9,55 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pepeunit_gateway.firmware.release_files import ReleaseFile
-from pepeunit_gateway.registry.releases import INTERVAL, dump_releases, is_due, read_releases
+from pepeunit_gateway.registry.releases import (
+    INTERVAL,
+    RETRY_INTERVAL,
+    Wish,
+    dump_releases,
+    is_due,
+    read_releases,
+)
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
-LATELY, LONG_AGO = NOW - timedelta(seconds=1), NOW - INTERVAL
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+UNITS_WAIT = Wish(is_asked=False, is_needed=True, has_failed=False)
+NOBODY_WAITS = Wish(is_asked=False, is_needed=False, has_failed=False)
+
+
+@pytest.mark.parametrize("wish", [UNITS_WAIT, NOBODY_WAITS])
+def test_releases_are_read_where_they_never_were(wish):
+    assert is_due(None, None, NOW, wish)
 
 
 @pytest.mark.parametrize(
-    ("last", "changed", "needed", "due"),
+    ("wish", "interval"),
     [
-        (None, False, False, True),
-        (LATELY, False, True, False),
-        (LATELY, True, False, True),
-        (LONG_AGO, False, True, True),
-        (LONG_AGO, False, False, False),
-        (LONG_AGO, True, False, True),
-        (NOW + timedelta(days=1), False, True, False),
+        (UNITS_WAIT, INTERVAL),
+        (replace(UNITS_WAIT, is_asked=True), MINUTE),
+        (replace(NOBODY_WAITS, has_failed=True), RETRY_INTERVAL),
+        (replace(NOBODY_WAITS, has_failed=True, is_asked=True), RETRY_INTERVAL),
     ],
 )
-def test_releases_are_read_after_news_and_every_five_minutes_where_units_need_them(last, changed, needed, due):
-    assert is_due(last, NOW, changed=changed, needed=needed) is due
+def test_releases_are_read_as_often_as_units_need_them_and_at_most_once_a_minute(wish, interval):
+    assert not is_due(NOW - interval + SECOND, None, NOW, wish)
+    assert is_due(NOW - interval, None, NOW, wish)
+
+
+def test_releases_that_nobody_needs_are_not_read_again_whoever_asks():
+    assert not is_due(NOW - timedelta(days=365), None, NOW, replace(NOBODY_WAITS, is_asked=True))
+
+
+@pytest.mark.parametrize(
+    ("last", "due", "read"),
+    [
+        (MINUTE, 0 * MINUTE, True),
+        (MINUTE, -SECOND, False),
+        (MINUTE - SECOND, SECOND, False),
+        (MINUTE, 2 * MINUTE, False),  # which was read since
+    ],
+)
+def test_what_was_put_off_is_read_at_the_end_of_its_minute(last, due, read):
+    assert is_due(NOW - last, NOW - due, NOW, UNITS_WAIT) is read
 
 
 _TEXT = st.text(min_size=1, max_size=20)
