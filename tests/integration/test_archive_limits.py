@@ -1,7 +1,10 @@
 """What strangers' commits may take of the gateway: few are packed at once, and a refusal is found out once."""
 
 import asyncio
+import os
 import threading
+import time
+import zlib
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +16,7 @@ from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware import archives as archives_module
 from pepeunit_gateway.firmware import assembling, refusals, stems, trees
 from pepeunit_gateway.firmware.archives import ArchiveCache, ArchiveFormat
+from pepeunit_gateway.firmware.stems import Stem
 from tests.support.git_server import GitServer
 from tests.support.packed_program import ENV, SCHEMA, content
 from tests.support.repository import MIB, ServedRepository
@@ -93,6 +97,58 @@ async def test_units_that_wait_for_a_large_stem_read_it_once(repository, archive
     envs = [b"%d" % number for number in range(6)]
     await asyncio.gather(*(content(archives, repository, repository.first, TGZ, env) for env in envs))
     assert len(loaded) == 1
+
+
+def names_of(repository, registry):
+    folder = repository.folder / "archives" / str(registry)
+    return sorted(path.name.partition(".2.")[2] for path in folder.iterdir())
+
+
+VARIANTS = [ArchiveFormat.tgz(window, level) for window in range(9, 16) for level in range(10)]
+USUAL = ["tar.stem", "tgz-15-9.stem", "tgz-9-9.stem"]
+
+
+async def test_a_unit_that_asks_for_every_variant_leaves_a_few_and_drives_out_nobody(repository):
+    repository.tree.write("data.bin", os.urandom(20_000))
+    commit = repository.tree.commit("large")
+    repository.tree.push()
+    await repository.sync()
+    other = uuid4()
+    await repository.mirrors.sync(other, repository.url, None)
+    archives = ArchiveCache(repository.folder / "archives", repository.mirrors, max_bytes=200_000)
+    try:
+        for fmt in (TAR, TGZ, ZIP):
+            (await archives.build(other, commit, ENV, SCHEMA, fmt)).close()
+        for fmt in VARIANTS:
+            assert await content(archives, repository, commit, fmt)
+            found = names_of(repository, repository.registry)
+            assert len([name for name in found if name.endswith(".rare")]) <= 4
+            assert names_of(repository, other) == ["tar.stem", "tgz-9-9.stem", "zip.stem"]
+        assert {*USUAL} <= {*found}, "the usual ones stay"
+    finally:
+        await archives.close()
+
+
+async def test_variants_that_are_asked_for_at_once_are_all_made(repository, archives):
+    await repository.sync()
+    made = await asyncio.gather(*(content(archives, repository, repository.first, fmt) for fmt in VARIANTS))
+    for fmt, data in zip(VARIANTS, made, strict=True):
+        assert zlib.decompress(data, fmt.wbits).count(b"./main.py") == 1
+    await archives.clean({repository.registry}, now=time.time())
+    assert len([name for name in names_of(repository, repository.registry) if name.endswith(".rare")]) == 4
+
+
+async def test_rare_variants_take_no_memory_from_the_usual_ones(repository, archives, monkeypatch):
+    await repository.sync()
+    usual = await content(archives, repository, repository.first, TGZ)
+    loaded, original = [], assembling.load_stem
+    monkeypatch.setattr(assembling, "load_stem", lambda *args: (loaded.append(1), original(*args))[1])
+    monkeypatch.setattr(Stem, "weight", property(lambda _: 2 * MIB))
+    for fmt in VARIANTS[:9]:
+        await content(archives, repository, repository.first, fmt)
+    assert len(loaded) == 9
+    assert await content(archives, repository, repository.first, TGZ) == usual
+    assert len(loaded) == 9, "it is still there"
 
 
 def count_readings(monkeypatch):

@@ -1,8 +1,9 @@
 """Archives of a unit's program: what all units of a commit share, packed once, and the unit's own files behind it.
 
-`<root>/<registry uuid>/<commit>.<layout>.<what>.stem` holds the shared part and nothing of a unit; the folder may be
-deleted at any time, and several gateways may use it. Small ones stay in memory as well, and archives made of them need
-no thread. Work that nobody waits for any more ends soon (W49).
+`<root>/<registry uuid>/<commit>.<layout>.<what>.stem` holds the shared part and nothing of a unit, and ends with
+`.rare` where hardly anybody asks for it; the folder may be deleted at any time, and several gateways may use it. Small
+ones stay in memory as well, and archives made of them need no thread. Work that nobody waits for any more ends soon
+(W49).
 """
 
 import asyncio
@@ -21,13 +22,14 @@ import structlog
 from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware.archive import Archive
 from pepeunit_gateway.firmware.assembling import Order, assemble, derive, finish, pack
-from pepeunit_gateway.firmware.evicting import Cleaned, evict, remove_orphans
+from pepeunit_gateway.firmware.evicting import RARE, STEM, Cleaned, evict, remove_orphans
 from pepeunit_gateway.firmware.folders import remove_folder
 from pepeunit_gateway.firmware.history import check_commit
 from pepeunit_gateway.firmware.lru import Lru
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.firmware.packing import ArchiveFormat
 from pepeunit_gateway.firmware.refusals import Refusals, UnfitError
+from pepeunit_gateway.firmware.shared_runs import SharedRuns
 from pepeunit_gateway.firmware.stems import DamagedStemError, Stem, mark_stem
 from pepeunit_gateway.firmware.thread_work import Check, StoppedError, ThreadWork
 from pepeunit_gateway.firmware.trees import PackPlan, pack_tree
@@ -43,6 +45,7 @@ _PARALLEL = 2  # stems that are made at once, and as many archives that are fini
 _SHARE = 1  # of these, for one registry
 _ATTEMPTS = 3
 _MEMORY = 16 * 1024 * 1024  # of all stems in memory
+_RARE_MEMORY = 4 * 1024 * 1024  # of the rare ones, which never take the place of others
 _MARK_INTERVAL = 60.0  # seconds in which a stem in memory is marked as used once
 
 
@@ -50,14 +53,6 @@ class _ClosedError(GitRepoError):
     """The gateway is stopping; the same request may succeed after its next start."""
 
     status = 503
-
-
-@dataclass(slots=True)
-class _Making:
-    """A stem that is being made, and how many wait for it."""
-
-    task: asyncio.Task[None]
-    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ class _Program:
 
     def path(self, fmt: ArchiveFormat) -> Path:
         what = "" if self.with_files else "bare-"
-        return self.folder / f"{self.commit}.{_LAYOUT}.{what}{fmt.stem_name}.stem"
+        return self.folder / f"{self.commit}.{_LAYOUT}.{what}{fmt.stem_name}{STEM if fmt.is_usual else RARE}"
 
 
 def _wanted() -> None:
@@ -84,18 +79,19 @@ class ArchiveCache:
     Args:
         root: made when needed, mode 0700.
         mirrors: where commits are read.
-        max_bytes: of all files together; those used longest ago go first.
+        max_bytes: of all files together; each registry is sure of an even share, see `evict`.
     """
 
     def __init__(self, root: Path, mirrors: MirrorCache, *, max_bytes: int) -> None:
         self._root = root
         self._mirrors = mirrors
         self._max_bytes = max_bytes
-        self._stems: Lru[tuple[Path, bytes], Stem] = Lru(_MEMORY, lambda stem: stem.weight)
+        self._usual: Lru[tuple[Path, bytes], Stem] = Lru(_MEMORY, lambda stem: stem.weight)
+        self._rare: Lru[tuple[Path, bytes], Stem] = Lru(_RARE_MEMORY, lambda stem: stem.weight)
         self._refusals = Refusals()
         self._finishing = Turns(_PARALLEL, _SHARE)
         self._producing = Turns(_PARALLEL, _SHARE)
-        self._making: dict[Path, _Making] = {}
+        self._making = SharedRuns[Path]()
         self._threads = ThreadWork(2 * _PARALLEL)
 
     async def build(
@@ -124,7 +120,8 @@ class ArchiveCache:
         check_commit(commit)
         program = _Program(self._root / str(registry), registry, commit, with_program)
         order = Order(program.path(fmt), fmt, {"env.json": env_json, "schema.json": schema_json})
-        known = self._stems.get(order.key)
+        stems = self._usual if fmt.is_usual else self._rare
+        known = stems.get(order.key)
         if known and known.is_whole and order.own_size <= fmt.quick and not self._threads.closed:
             now = time.time()
             if known.used < now - _MARK_INTERVAL:
@@ -133,7 +130,7 @@ class ArchiveCache:
                 return assemble(known, order, _wanted)
 
         def begin() -> Callable[[Check], tuple[Stem, Archive]]:
-            return partial(finish, order, self._stems.get(order.key), time.time())
+            return partial(finish, order, stems.get(order.key), time.time())
 
         try:
             stem, archive = await self._reading(
@@ -141,7 +138,7 @@ class ArchiveCache:
             )
         except StoppedError:
             raise _ClosedError("The gateway is stopping; ask again when it runs") from None
-        self._stems.put(order.key, stem)
+        stems.put(order.key, stem)
         return archive
 
     async def remove(self, registry: UUID) -> None:
@@ -150,8 +147,9 @@ class ArchiveCache:
         Remove its mirror first, or a later build packs a commit again.
         """
         folder = self._root / str(registry)
-        await self._end([making.task for path, making in self._making.items() if path.parent == folder])
-        self._stems.drop_where(lambda key: key[0].parent == folder)
+        await self._making.end(lambda path: path.parent == folder)
+        for stems in (self._usual, self._rare):
+            stems.drop_where(lambda key: key[0].parent == folder)
         self._refusals.forget(folder)
         await asyncio.to_thread(remove_folder, folder)
 
@@ -161,20 +159,15 @@ class ArchiveCache:
         `now` is in seconds since 1970. It may run at any time, also in several gateways.
         """
         kept = {self._root / str(registry) for registry in known}
-        self._stems.drop_where(lambda key: key[0].parent not in kept)
+        for stems in (self._usual, self._rare):
+            stems.drop_where(lambda key: key[0].parent not in kept)
         orphans = await asyncio.to_thread(remove_orphans, self._root, known)
         return orphans + await asyncio.to_thread(evict, self._root, self._max_bytes, keep=None, now=now)
 
     async def close(self) -> None:
         """Stop every build within the time that one chunk takes; those and later ones fail with status 503."""
         await self._threads.close()
-        await self._end([making.task for making in self._making.values()])
-
-    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._making.end()
 
     async def _reading(
         self,
@@ -205,30 +198,9 @@ class ArchiveCache:
 
     async def _make_once(self, program: _Program, fmt: ArchiveFormat) -> None:
         """Make a stem; callers at the same time share one run, which ends when the last of them has gone."""
-        path = program.path(fmt)
-        making = self._making.get(path)
-        if making is None:
-            making = _Making(asyncio.create_task(self._make(program, fmt)))
-            making.task.add_done_callback(partial(self._made, path))
-            self._making[path] = making
-        making.waiting += 1
-        try:
-            await asyncio.wait({making.task})
-        finally:
-            making.waiting -= 1
-            if not making.waiting and not making.task.done():
-                del self._making[path]  # who comes now begins anew
-                await self._end([making.task])
-        if not making.task.cancelled():
-            making.task.result()
-        elif not self._threads.closed:
+        made = await self._making.join(program.path(fmt), partial(self._make, program, fmt))
+        if not made and not self._threads.closed:
             raise GitRepoError("The repository was removed meanwhile")
-
-    def _made(self, path: Path, task: asyncio.Task[None]) -> None:
-        if path in self._making and self._making[path].task is task:
-            del self._making[path]
-        if not task.cancelled():
-            task.exception()  # every waiter may be gone; then nobody else asks for it
 
     async def _make(self, program: _Program, fmt: ArchiveFormat) -> None:
         begun = time.monotonic()

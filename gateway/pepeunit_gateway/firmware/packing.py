@@ -26,6 +26,8 @@ _TAIL_MEMORY = 5  # of 9: for a few KiB it packs as well, and begins five times 
 _WBITS = frozenset([*range(-15, -8), *range(9, 16), *range(25, 32)])
 _LEVELS = range(-1, 10)
 _SMALLEST = 9
+_USUAL_WINDOWS = frozenset({9, 15})
+_BEST = 9
 _DEFAULT_LEVEL = 6  # what -1 means to zlib
 
 
@@ -74,6 +76,11 @@ class ArchiveFormat:
         """Bytes of own files that are packed in 2 ms at most, whatever they hold: it depends on how far zlib looks."""
         looks_far = self.kind == "zip" or (self.kind == "tgz" and window_of(self.wbits) > _SMALLEST)
         return 4 * 1024 if looks_far else 16 * 1024
+
+    @property
+    def is_usual(self) -> bool:
+        """Tell whether programs in the field or people ask for it; the other 68 windows and efforts are rare."""
+        return self.kind != "tgz" or (window_of(self.wbits) in _USUAL_WINDOWS and self.effort == _BEST)
 
     @property
     def stem_name(self) -> str:

@@ -41,6 +41,37 @@ def test_files_of_an_older_layout_count_and_go_like_all_others(tmp_path, folder)
     assert not before.exists()
 
 
+def test_what_nobody_used_for_a_day_goes_before_what_anybody_uses(tmp_path, folder):
+    idle = put(tmp_path / str(OTHER) / "a.stem", 10, NOW - 90_000)
+    used = [put(folder / f"{number}.stem", 60, NOW - 80_000 + number) for number in range(2)]
+    assert evict(tmp_path, 120, keep=None, now=NOW) == Cleaned(1, 10)
+    assert (idle.exists(), used[0].exists()) == (False, True)
+
+
+def test_each_registry_is_sure_of_an_even_share_of_what_is_used(tmp_path, folder):
+    small = [put(tmp_path / str(UUID(int=number)) / "a.stem", 30, NOW - 1_000) for number in (2, 3)]
+    greedy = [put(folder / f"{number}.stem", 20, NOW - 10 + number) for number in range(8)]
+    assert evict(tmp_path, 120, keep=greedy[0], now=NOW) == Cleaned(5, 100)
+    assert all(path.exists() for path in small)
+    assert [path.exists() for path in greedy] == [True, False, False, False, False, False, True, True]
+
+
+def test_of_a_registry_over_its_share_rare_stems_go_first(tmp_path, folder):
+    usual = put(folder / "a.2.tar.stem", 60, NOW - 9)
+    rare = put(folder / "a.2.tgz-12-3.rare", 60, NOW - 1)
+    kept = put(tmp_path / str(OTHER) / "a.2.tgz-12-3.rare", 10, NOW - 99)
+    evict(tmp_path, 100, keep=None, now=NOW)
+    assert (usual.exists(), rare.exists(), kept.exists()) == (True, False, True)
+
+
+def test_of_a_commit_the_last_few_rare_stems_stay(tmp_path, folder):
+    rare = [put(folder / f"a.2.tgz-12-{number}.rare", 1, NOW - number) for number in range(9)]
+    others = [put(folder / "b.2.tgz-12-3.rare", 1, NOW - 50), put(folder / "a.2.zip.stem", 1, NOW - 50)]
+    assert evict(tmp_path, 100, keep=rare[8], now=NOW) == Cleaned(4, 4)
+    assert [number for number, path in enumerate(rare) if path.exists()] == [0, 1, 2, 3, 8]
+    assert all(path.exists() for path in others)
+
+
 def test_leftovers_of_a_killed_gateway_go_and_what_is_being_written_stays(tmp_path, folder):
     left = put(folder / "x.new", 9, NOW, changed=NOW - 4_000)
     writing = put(folder / "y.new", 9, NOW, changed=NOW - 3_000)
