@@ -50,7 +50,7 @@ def fetched(client: Client, url: str, branch: str, credentials: Credentials | No
             raise
         found, later = _again(client, _registered(client, url, error), credentials)
         is_new = False
-    if problem := _problem(found, branch):
+    if problem := _problem(found, branch, is_private=credentials is not None):
         if is_new:
             deregister(client, found.uuid)
         end = "nothing was registered" if is_new else f"mend that and run the command again{later}"
@@ -103,12 +103,13 @@ def _in(interval: re.Match[str]) -> str:
     return f"try again in {interval[1]} s"
 
 
-def _problem(repository: Repository, branch: str) -> str | None:
+def _problem(repository: Repository, branch: str, *, is_private: bool) -> str | None:
     """Say why no repo can follow the branch, if so."""
     if repository.status != "Updated":
         reason = plain(repository.problem or f"its state is {repository.status}")
         return f"the gateway cannot fetch {repository.url}: {reason}"
     if branch not in repository.branches:
-        there = plain(", ".join(repository.branches[:_SHOWN])) or "none, it is empty"
+        nothing = "none, it is empty or your credentials do not open it" if is_private else "none, it is empty"
+        there = plain(", ".join(repository.branches[:_SHOWN])) or nothing
         return f"{repository.url} has no branch {plain(branch)}; its branches: {there}"
     return None

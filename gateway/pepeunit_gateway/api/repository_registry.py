@@ -38,15 +38,15 @@ class RepositoryRegistryRead(ReadModel):
     platform: GitPlatform
     repository_url: str
     is_public_repository: bool
-    releases_data: str | None
+    releases_data: str | None = Field(description="null where a private repository is not open to you")
     local_repository_size: int
     sync_status: RepositoryStatus | None
-    sync_error: str | None
+    sync_error: str | None = Field(description="of a private repository only for whom it is open to, and its creator")
     sync_last_datetime: UtcTime | None
     create_datetime: UtcTime
     last_update_datetime: UtcTime
     creator_uuid: UUID | None
-    branches: list[str]
+    branches: list[str] = Field(description="empty where a private repository is not open to you")
     is_webhook_set: bool
 
 
@@ -169,7 +169,10 @@ async def create_repository_registry(
 
 @routes.get("/{uuid}", token=Token.OPTIONAL)
 async def get_repository_registry(registry: Registry, agent: Agent, uuid: UUID) -> RepositoryRegistryRead:
-    """Return one repository; without a token only a public one."""
+    """Return one repository; without a token only a public one.
+
+    Of a private one branches and releases are for who has valid credentials of their own.
+    """
     return RepositoryRegistryRead.model_validate(await registry.repositories.get(agent, uuid))
 
 
@@ -177,7 +180,7 @@ async def get_repository_registry(registry: Registry, agent: Agent, uuid: UUID) 
 async def get_repositories_registry(
     registry: Registry, agent: Agent, query: RepositoryRegistryQuery
 ) -> RepositoryRegistryList:
-    """List repositories; without a token only public ones."""
+    """List repositories; without a token only public ones. Branches and releases are told as for one."""
     page = await registry.repositories.page(agent, RepositoryFilter(**query.filters(), paging=query.paging))
     rows = [RepositoryRegistryRead.model_validate(row) for row in page.items]
     return RepositoryRegistryList(count=page.count, repositories_registry=rows)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -11,14 +11,17 @@ import structlog
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pepeunit_gateway.access.agents import Agent
+from pepeunit_gateway.access.agents import Agent, AgentType
 from pepeunit_gateway.access.repositories import (
+    may_read_repository,
+    may_read_trouble,
     may_see_repository,
     require_repository_sight,
     require_repository_use,
 )
 from pepeunit_gateway.access.rules import require_creator_or_admin, require_user
 from pepeunit_gateway.errors import (
+    CipherError,
     NotFoundError,
     RepositoryRegistryError,
     TooManyRequestsError,
@@ -118,11 +121,11 @@ class Repositories:
         return await self.get(agent, uuid)
 
     async def get(self, agent: Agent, uuid: UUID) -> Repository:
-        """Return one repository; without a token only a public one."""
+        """Return one repository; without a token only a public one, and of a private one only what `agent` may read."""
         async with self._context.database.read() as connection:
             row = await _load(connection, uuid)
         require_repository_sight(agent, is_public=row.is_public_repository)
-        return await self._entity(row)
+        return await self._entity(agent, row)
 
     async def page(self, agent: Agent, wanted: RepositoryFilter) -> Page[Repository]:
         """Return a page of repositories."""
@@ -142,7 +145,7 @@ class Repositories:
         )
         async with self._context.database.read() as connection:
             count, rows = await fetch_page(connection, query, wanted.paging)
-        return Page(count, [await self._entity(row) for row in rows])
+        return Page(count, [await self._entity(agent, row) for row in rows])
 
     async def branch_commits(
         self, agent: Agent, uuid: UUID, branch: str, *, only_tag: bool, offset: int, limit: int
@@ -228,11 +231,20 @@ class Repositories:
         values = {"sync_last_datetime": act.now}
         await act.connection.execute(table.update().where(table.c.uuid == row.uuid).values(values))
 
-    async def _entity(self, row: Row[Any]) -> Repository:
+    async def _entity(self, agent: Agent, row: Row[Any]) -> Repository:
         uuid: UUID = row.uuid
-        branches = await self._context.mirrors.branches(uuid) if self._context.mirrors.exists(uuid) else []
-        is_webhook_set = row.cipher_webhook_secret is not None
-        return from_row(Repository, row, branches=branches, is_webhook_set=is_webhook_set)
+        try:
+            has_valid = _has_valid_credentials(self._context, agent, row)
+        except CipherError:  # what cannot be read proves nothing, and sync_error says what to do
+            has_valid = False
+        may_read = may_read_repository(agent, is_public=row.is_public_repository, has_valid_credentials=has_valid)
+        found = from_row(Repository, row, is_webhook_set=row.cipher_webhook_secret is not None)
+        if not may_read:
+            is_mender = may_read_trouble(agent, creator=row.creator_uuid, may_read=may_read)
+            return replace(found, releases_data=None, sync_error=row.sync_error if is_mender else None)
+        if not self._context.mirrors.exists(uuid):
+            return found
+        return replace(found, branches=await self._context.mirrors.branches(uuid))
 
 
 async def _load(connection: AsyncConnection, uuid: UUID) -> Row[Any]:
@@ -267,19 +279,23 @@ def _require_private(row: Row[Any]) -> None:
         raise RepositoryRegistryError("the repository is public; it takes no credentials")
 
 
+def _has_valid_credentials(context: Context, agent: Agent, row: Row[Any]) -> bool:
+    """Tell whether the agent's own credentials of a private repository worked.
+
+    Of a file:// repository that is private nobody's credentials prove anything, but its creator may read it.
+    """
+    if row.is_public_repository or agent.type is not AgentType.USER or agent.uuid is None:
+        return False
+    slot = read_slots(context.cipher, row.cipher_credentials_private_repository).get(agent.uuid)
+    is_valid = slot is not None and slot.status is CredentialStatus.VALID
+    return is_valid and (not _is_file(row.repository_url) or row.creator_uuid == agent.uuid)
+
+
 def require_registry_access(context: Context, agent: Agent, row: Row[Any]) -> None:
     """Let a User pass to a public repository, or to a private one with credentials that worked.
-
-    Of a file:// repository that is private nobody's credentials prove anything; only its creator passes.
 
     Raises:
         NoAccessError: the caller's own credentials are missing or not valid.
     """
-    user = require_user(agent)
-    slot = None
-    if not row.is_public_repository:
-        slot = read_slots(context.cipher, row.cipher_credentials_private_repository).get(user)
-    is_valid = slot is not None and slot.status is CredentialStatus.VALID
-    if _is_file(row.repository_url) and row.creator_uuid != user:
-        is_valid = False
+    is_valid = _has_valid_credentials(context, agent, row)
     require_repository_use(agent, is_public=row.is_public_repository, has_valid_credentials=is_valid)

@@ -95,7 +95,9 @@ git's server decides. *Unit itself* is a unit that runs a program of the reposit
         }
     ),
     notes={
-        "a": "Address and state of a private repository are for everybody with a token; its content is not.",
+        "a": "Of a private repository everybody with a token sees the address and whether the last fetch went well. "
+        "`branches` is empty and `releases_data` null for who has no valid credentials of their own, units and Admins "
+        "too; so is `sync_error`, but for the creator.",
         "b": "Only the caller's own credentials. A public repository takes none.",
         "c": "No token is looked at: the body is signed with the secret of the webhook. Without that it is 401.",
     },

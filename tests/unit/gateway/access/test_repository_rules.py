@@ -6,6 +6,8 @@ import pytest
 
 from pepeunit_gateway.access.agents import BOT, Agent, AgentType, UserRole
 from pepeunit_gateway.access.repositories import (
+    may_read_repository,
+    may_read_trouble,
     may_see_repository,
     require_repository_sight,
     require_repository_use,
@@ -49,3 +51,19 @@ def test_the_entry_of_a_private_repository_is_for_users_and_units(name):
     else:
         with pytest.raises(UnauthorizedError if name == "bot" else NoAccessError):
             require_repository_sight(AGENTS[name], is_public=False)
+
+
+@pytest.mark.parametrize(("public", "valid"), USES)
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_lies_in_a_private_repository_is_read_by_users_with_valid_credentials_only(name, public, valid):
+    reads = public or (valid and name in {"user", "admin"})
+    assert may_read_repository(AGENTS[name], is_public=public, has_valid_credentials=valid) is reads
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_trouble_is_told_to_the_creator_and_to_who_may_read_the_rest(name):
+    agent = AGENTS[name]
+    assert may_read_trouble(agent, creator=UUID(int=9), may_read=True)
+    assert not may_read_trouble(agent, creator=UUID(int=9), may_read=False)
+    assert not may_read_trouble(agent, creator=None, may_read=False)
+    assert may_read_trouble(agent, creator=agent.uuid, may_read=False) is (name in {"user", "admin"})
