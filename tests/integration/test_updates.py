@@ -233,3 +233,25 @@ async def test_of_two_waiting_commands_of_one_kind_only_the_newer_is_sent(stage)
         assert len([c for c in await outbox.due() if c.command.value == "SchemaUpdate"]) == 1
     finally:
         os.kill(stage.gateway.gateway.broker.broker_pid, signal.SIGCONT)
+
+
+async def test_an_update_that_waits_goes_when_the_target_moves_to_a_program_without_updates(stage):
+    await connected(stage, "unit-1")
+    outbox = stage.gateway.registry.outbox
+
+    async def waiting():
+        return [command.command.value for command in await outbox.due()]
+
+    os.kill(stage.gateway.gateway.broker.broker_pid, signal.SIGSTOP)
+    try:
+        stage.tree.write("main.py", "print('new')\n")
+        stage.tree.commit("second")
+        stage.tree.push()
+        await eventually(waiting, ["Update"])
+        others = [command for command in COMMANDS if command != "update/pepeunit"]
+        stage.tree.write("schema_example.json", json.dumps({**SCHEMA_EXAMPLE, "input_base_topic": others}))
+        stage.tree.commit("knows no update")
+        stage.tree.push()
+        await eventually(waiting, [])
+    finally:
+        os.kill(stage.gateway.gateway.broker.broker_pid, signal.SIGCONT)
