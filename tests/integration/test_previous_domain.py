@@ -105,6 +105,21 @@ async def test_a_unit_moves_when_it_fetches_its_schema_and_who_hears_it_is_told(
     assert await stage.late() == {}
 
 
+async def test_a_unit_has_moved_when_it_has_the_last_byte_of_its_archive_and_not_before(stage):
+    first, second = [await stage.connect(unit) for unit in stage.units]
+    path = f"/units/firmware/tar/{first.api.uuid}"
+    head = await first.api.head(path)
+    assert head.status == 200
+    assert (await first.api.call("GET", path, headers={"Range": "bytes=0-999"})).status == 206
+    assert (await first.api.call("GET", path, headers={"If-None-Match": head.headers["ETag"]})).status == 304
+    assert (await stage.alice.get(path)).status == 200  # its creator's download moves nothing
+    path_of_second = f"/units/firmware/zip/{second.api.uuid}"
+    assert (await second.api.get(path_of_second)).status == 200
+    await eventually(stage.late, {"first": OLD})
+    assert (await first.api.call("GET", path, headers={"Range": "bytes=1000-"})).status == 206
+    await eventually(stage.late, {})
+
+
 async def test_until_it_moves_a_unit_is_heard_by_one_that_moved_already(stage):
     first, second = [await stage.connect(unit) for unit in stage.units]
     second.schema = (await second.api.get(f"/units/get_current_schema/{second.api.uuid}")).body

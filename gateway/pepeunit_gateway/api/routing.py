@@ -135,13 +135,15 @@ class Download:
     """An answer that is no JSON: bytes in memory or a stream.
 
     A stream with an `etag` (strong, in quotes) is sent in parts where they are asked for, and not at all to a client
-    that has it; `headers` are those of every such answer.
+    that has it; `headers` are those of every such answer. `sent` is called when the last byte of a stream went out: a
+    client has all of it then, in one piece or in several.
     """
 
     content: bytes | Stream = field(repr=False)
     media: Media
     headers: Mapping[str, str] = field(default_factory=dict)
     etag: str | None = None
+    sent: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,9 @@ async def _send_stream(request: web.Request, value: Download, stream: Stream, st
             log.info("api.download.cut", route=route_of(request), reason=type(error).__name__)
             if request.transport is not None:
                 request.transport.abort()
+        else:
+            if value.sent is not None and span.stop == span.size:
+                value.sent()
     return response
 
 

@@ -4,6 +4,7 @@ The creator and the unit itself may call them ("C/U" of protocol/rest.md 2.6). F
 Repr-Digest (decisions.md 13) and a strong ETag; HEAD tells all without the bytes, Range gives a part of them.
 """
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
@@ -136,7 +137,8 @@ async def _archive(
     fmt = ArchiveFormat(kind, query.wbits, query.level) if query else ArchiveFormat(kind)
     archive = await registry.unit_files.archive(agent, uuid, fmt)
     media = Media.ZIP if kind == "zip" else Media.TAR
-    return Download(archive, media, {"Repr-Digest": archive.repr_digest}, archive.etag)
+    sent = partial(registry.unit_files.arrived, agent, uuid)
+    return Download(archive, media, {"Repr-Digest": archive.repr_digest}, archive.etag, sent)
 
 
 @routes.get("/firmware/zip/{uuid}", token=Token.REQUIRED, secret=True, media=Media.ZIP, errors=_ARCHIVE_ERRORS)

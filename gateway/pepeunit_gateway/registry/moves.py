@@ -54,7 +54,7 @@ class Moves:
         return [LateUnit(row.uuid, row.name, row.told_domain) for row in rows]
 
     def reported(self, unit: UUID) -> None:
-        """Note that a unit spoke on a topic of the present domain."""
+        """Note that a unit spoke on a topic of the present domain, or has got it in an archive."""
         if unit in self._late:
             self._late.discard(unit)
             self._reported.add(unit)

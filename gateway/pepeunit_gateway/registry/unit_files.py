@@ -106,9 +106,12 @@ class UnitFiles:
         env = dump_object(self._env(row, env_example, target.commit))
         schema = dump_object(await self._schema(uuid, example))
         registry, has_source = row.repository_registry_uuid, not row.is_compilable_repo
-        archive = await self._context.archives.build(registry, target.commit, env, schema, fmt, with_program=has_source)
-        await self._arrive(agent, row)
-        return archive
+        return await self._context.archives.build(registry, target.commit, env, schema, fmt, with_program=has_source)
+
+    def arrived(self, agent: Agent, uuid: UUID) -> None:
+        """Note that a unit has got its archive, and with it the topics of the present domain (decisions.md 19)."""
+        if agent.uuid == uuid:
+            self._moves.reported(uuid)
 
     async def set_state_storage(self, agent: Agent, uuid: UUID, state: str) -> None:
         """Store up to PU_MAX_CIPHER_LENGTH characters for the unit; an empty text clears."""
