@@ -94,3 +94,14 @@ async def test_a_stop_right_after_the_beginning_ends(registry, monkeypatch):
     async with asyncio.timeout(10):
         await poll.stop()
     assert poll._fetching == {}
+
+
+async def test_a_server_has_one_lane_however_it_is_written(registry):
+    now = registry.context.clock()
+    common = {"platform": "Git", "create_datetime": now, "last_update_datetime": now, "sync_status": "Updated"}
+    urls = ["https://git.example/a.git", "https://GIT.example:443/b.git", "https://git.example./c.git"]
+    async with registry.context.act() as act:
+        rows = [{"uuid": uuid4(), "repository_url": url, **common} for url in urls]
+        await act.connection.execute(repository_registry.insert(), rows)
+    found = await RepositoryPoll(registry, INTERVAL)._registered(None)
+    assert {one.server for one in found.values()} == {"git.example:443"}

@@ -67,9 +67,9 @@ def counted(stage, monkeypatch):
     mirrors, begun = stage.gateway.registry.context.mirrors, []
     real = mirrors.sync
 
-    async def sync(registry, url, credentials):
+    async def sync(registry, url, credentials, **owner):
         begun.append(registry)
-        return await real(registry, url, credentials)
+        return await real(registry, url, credentials, **owner)
 
     monkeypatch.setattr(mirrors, "sync", sync)
     yield begun

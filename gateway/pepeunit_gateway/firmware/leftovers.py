@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 from pepeunit_gateway.firmware.folders import find_entries, remove_folder
+from pepeunit_gateway.firmware.locks import try_file_lock
 
-__all__ = ["install", "remove_leftovers"]
+__all__ = ["install", "remove_all_leftovers", "remove_leftovers"]
 
 _SCRATCH = ("tmp_", ".tmp-")
 _UNFINISHED = (".pack", ".rev", ".mtimes")
@@ -35,6 +36,18 @@ def remove_leftovers(mirror: Path) -> None:
             stale = entry.name.endswith(".lock" if entry.path.startswith(refs) else (".lock", ".new"))
         if stale:
             Path(entry.path).unlink(missing_ok=True)
+
+
+def remove_all_leftovers(root: Path) -> None:
+    """Remove half-built mirrors of a killed gateway; those that another process is building right now stay."""
+    for folder in (folder for suffix in ("building", "old", "removed") for folder in root.glob(f"*.{suffix}")):
+        descriptor = try_file_lock(folder.with_suffix(".lock"))
+        if descriptor is None:
+            continue
+        try:
+            remove_leftovers(folder.with_suffix(".git"))
+        finally:
+            os.close(descriptor)
 
 
 def install(built: Path, mirror: Path) -> None:

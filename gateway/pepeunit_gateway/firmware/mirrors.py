@@ -6,9 +6,9 @@ processes. Source: protocol/firmware.md 7.1 to 7.4 without W6, W19, W34, W48 and
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from pepeunit_gateway.errors import GitRepoError, RepositoryRegistryError
@@ -19,11 +19,12 @@ from pepeunit_gateway.firmware.git import Ceiling
 from pepeunit_gateway.firmware.glances import glance, is_open
 from pepeunit_gateway.firmware.history import Commit, History
 from pepeunit_gateway.firmware.inventory import size_if_whole
-from pepeunit_gateway.firmware.leftovers import remove_leftovers
-from pepeunit_gateway.firmware.locks import hold_file_lock, try_file_lock
+from pepeunit_gateway.firmware.leftovers import remove_all_leftovers, remove_leftovers
+from pepeunit_gateway.firmware.locks import hold_file_lock
 from pepeunit_gateway.firmware.lru import Lru
 from pepeunit_gateway.firmware.refs import REFS_FILE, Refs, load_refs, require_bounded
 from pepeunit_gateway.firmware.remotes import Credentials, Remote
+from pepeunit_gateway.firmware.turns import Turns
 from pepeunit_gateway.firmware.upkeep import tidy_mirror
 from pepeunit_gateway.firmware.urls import RepositoryUrl, check_file, parse_url
 from pepeunit_gateway.firmware.web import Web
@@ -36,8 +37,11 @@ SHOWN_BRANCHES = 10
 
 
 _RESOLVE_LIMIT = 10.0
-_PARALLEL_SYNCS = 16  # most of them wait for a network; a few silent servers must not stop everybody
+_LOOKS, _LOOKS_OF_ONE = 16, 8  # they cost next to nothing and mostly wait for a network
+_FETCHES, _FETCHES_OF_ONE = 4, 3  # each git may take as much memory as Ceiling.of_mirror says
 _KNOWN_REFS = 200_000  # branches and tags that are kept in memory, a few hundred bytes each
+
+_T = TypeVar("_T")
 
 
 class MirrorCache:
@@ -48,7 +52,7 @@ class MirrorCache:
         max_size: bytes that one mirror may take, PU_MAX_EXTERNAL_REPO_SIZE.
         allow_private: PU_GIT_ALLOW_PRIVATE.
         allow_file: PU_GIT_ALLOW_FILE.
-        timeout: seconds for one whole sync, waiting for its turn included.
+        timeout: seconds for a sync once it is its turn, and as many to wait for each turn.
         patience: whole seconds for which a server may be silent.
     """
 
@@ -70,10 +74,11 @@ class MirrorCache:
         self._allow_file = allow_file
         self._limit = timeout
         self._patience = patience
-        self._slots = asyncio.Semaphore(_PARALLEL_SYNCS)
+        self._looks = Turns(_LOOKS, _LOOKS_OF_ONE)
+        self._fetches = Turns(_FETCHES, _FETCHES_OF_ONE)
         self._published: Lru[UUID, tuple[tuple[int, int], Refs]] = Lru(_KNOWN_REFS, lambda known: known[1].number + 1)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remove_leftovers(root)
+        remove_all_leftovers(root)
 
     async def close(self) -> None:
         """Close connections to servers."""
@@ -87,26 +92,49 @@ class MirrorCache:
         """Tell whether a complete mirror is there."""
         return self._find_refs(registry) is not None
 
-    async def sync(self, registry: UUID, url: str, credentials: Credentials | None) -> SyncResult:
+    async def sync(
+        self, registry: UUID, url: str, credentials: Credentials | None, *, owner: UUID | None = None
+    ) -> SyncResult:
         """Fetch all branches and tags, or make the mirror if there is none.
+
+        Of one `owner` some work at a time and never all that may, so that slow servers delay their own owner first.
 
         Raises:
             RepositoryRegistryError: the server cannot be reached, refuses, is too slow, or the repository is too
                 large; the message says what to do. An older mirror goes on serving.
         """
         parsed = parse_url(url)
-        try:
-            async with asyncio.timeout(self._limit), self._turn(registry) as lock_fd, self._slots:
+        async with self._waited(self._turn(registry)) as lock_fd:
+            async with self._waited(self._looks.of(owner)), self._in_time(parsed):
                 await asyncio.to_thread(self._check, parsed)
                 answered, size = await self._compare(registry, Remote(parsed, credentials, ()))
-                if size is not None:
-                    return SyncResult(changed=False, size=size)
-                return await self._fetch(
-                    registry, Remote(parsed, credentials, await self._addresses(parsed)), lock_fd, probed=answered
-                )
+            if size is not None:
+                return SyncResult(changed=False, size=size)
+            async with self._waited(self._fetches.of(owner)), self._in_time(parsed):
+                remote = Remote(parsed, credentials, await self._addresses(parsed))
+                return await self._fetch(registry, remote, lock_fd, probed=answered)
+
+    @contextlib.asynccontextmanager
+    async def _waited(self, turn: contextlib.AbstractAsyncContextManager[_T]) -> AsyncIterator[_T]:
+        """Have a turn that is waited for no longer than one fetch may take."""
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._limit):
+                    entered = await stack.enter_async_context(turn)
+            except TimeoutError as error:
+                raise RepositoryRegistryError(
+                    f"Other fetches took all turns for {self._limit:g} s, perhaps from slow servers; try again later"
+                ) from error
+            yield entered
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self, url: RepositoryUrl) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._limit):
+                yield
         except TimeoutError as error:
             raise RepositoryRegistryError(
-                f"Fetching from {parsed.host or parsed.path} took longer than {self._limit:g} s; try again later"
+                f"Fetching from {url.host or url.path} took longer than {self._limit:g} s; try again later"
             ) from error
 
     async def _compare(self, registry: UUID, remote: Remote) -> tuple[bool, int | None]:
@@ -282,15 +310,3 @@ class MirrorCache:
         if url.scheme == "file":
             return ()
         return await resolve_host(url.host, url.port, allow_private=self._allow_private, limit=_RESOLVE_LIMIT)
-
-
-def _remove_leftovers(root: Path) -> None:
-    """Remove half-built mirrors of a killed gateway; those that another process is building right now stay."""
-    for folder in (folder for suffix in ("building", "old", "removed") for folder in root.glob(f"*.{suffix}")):
-        descriptor = try_file_lock(folder.with_suffix(".lock"))
-        if descriptor is None:
-            continue
-        try:
-            remove_leftovers(folder.with_suffix(".git"))
-        finally:
-            os.close(descriptor)

@@ -16,7 +16,7 @@ from pepeunit_gateway.errors import RepositoryRegistryError
 from pepeunit_gateway.firmware.addresses import is_public
 from pepeunit_gateway.firmware.folders import find_entries
 
-__all__ = ["RepositoryUrl", "check_url", "parse_url"]
+__all__ = ["RepositoryUrl", "check_url", "parse_url", "server_of"]
 
 _MAX_LENGTH = 2_048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -75,6 +75,21 @@ def parse_url(url: str) -> RepositoryUrl:
         raise RepositoryRegistryError("The repository URL names no valid host; copy the HTTPS clone URL")
     host = parts.hostname or ""
     return RepositoryUrl(url, parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], parts.path)
+
+
+def server_of(url: str) -> str:
+    """Return which server a registered URL leads to, however its host and port are written; empty for file://.
+
+    What is no URL that may be registered any more is a server of its own.
+    """
+    try:
+        parsed = parse_url(url)
+    except RepositoryRegistryError:
+        return url
+    if parsed.scheme == "file":
+        return ""
+    host = parsed.host.rstrip(".")
+    return f"{literal_address(host) or host}:{parsed.port}"
 
 
 def check_url(url: str, *, platform: str, allow_private: bool, allow_file: Sequence[Path]) -> None:

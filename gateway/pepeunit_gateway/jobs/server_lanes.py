@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager, nullcontext
 __all__ = ["ServerLanes"]
 
 _AT_ONCE = 2
-_SUSPECTS = 6
-_ROUTINE = 14
-"""A few less than may fetch at once (firmware/mirrors.py): there is always room for who is awaited."""
+_SUSPECTS, _ROUTINE = 3, 14
+"""One less than may fetch, and two less than may look at once (firmware/mirrors.py): there is room for who is awaited."""
 
 
 class ServerLanes:

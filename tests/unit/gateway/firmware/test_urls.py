@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pepeunit_gateway.errors import RepositoryRegistryError
-from pepeunit_gateway.firmware.urls import check_url, parse_url
+from pepeunit_gateway.firmware.urls import check_url, parse_url, server_of
 
 GOOD = [
     ("https://git.example.org/owner/name.git", "Github"),
@@ -108,3 +108,20 @@ def test_a_file_url_must_lie_below_an_allowed_folder_links_followed(tmp_path: Pa
 def test_the_origin_names_the_port_and_brackets_ipv6():
     assert parse_url("https://git.example.org/a.git").origin == "https://git.example.org:443/"
     assert parse_url("http://[::1]:3000/a.git").origin == "http://[::1]:3000/"
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("https://git.example/a.git", "git.example:443"),
+        ("https://GIT.Example.:443/b/c.git", "git.example:443"),
+        ("http://git.example/a.git", "git.example:80"),
+        ("https://git.example:8443/a.git", "git.example:8443"),
+        ("https://127.1/a.git", "127.0.0.1:443"),
+        ("https://[::0:1]/a.git", "::1:443"),
+        ("file:///srv/a.git", ""),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_a_server_is_one_however_it_is_written(url, server):
+    assert server_of(url) == server
