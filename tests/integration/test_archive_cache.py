@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pepeunit_gateway.firmware import archive as archive_module
 from pepeunit_gateway.firmware import archives as archives_module
 from pepeunit_gateway.firmware import assembling, stems
 from pepeunit_gateway.firmware.archives import ArchiveCache, ArchiveFormat, Cleaned
@@ -32,17 +33,23 @@ def archives(repository):
     return ArchiveCache(repository.folder / "archives", repository.mirrors, max_bytes=MIB)
 
 
-async def test_w49_overlapping_downloads_of_one_unit_are_both_complete(repository, archives):
+@pytest.mark.parametrize("in_memory", [True, False])
+async def test_w49_overlapping_downloads_of_one_unit_are_both_complete(repository, archives, monkeypatch, in_memory):
+    """Its env changes in between, so that a mixture of both, or the second in place of the first, is noticed."""
+    if not in_memory:
+        monkeypatch.setattr(stems, "_KEPT", 100)
+        monkeypatch.setattr(archive_module, "_IN_MEMORY", 10)
     commit = await push_program(repository)
+    alone = [await content(archives, repository, commit, ArchiveFormat.tgz(), env) for env in (ENV, b'{"later": 1}')]
     first = await archives.build(repository.registry, commit, ENV, SCHEMA, ArchiveFormat.tgz())
     async with first:
         reading = first.chunks(chunk_size=10)
         begun = await anext(reading)
-        second = await archives.build(repository.registry, commit, ENV, SCHEMA, ArchiveFormat.tgz())
+        second = await archives.build(repository.registry, commit, b'{"later": 1}', SCHEMA, ArchiveFormat.tgz())
         async with second:
             complete = await second.read()
         rest = [part async for part in reading]
-    assert begun + b"".join(rest) == complete
+    assert [begun + b"".join(rest), complete] == alone
     assert zlib.decompress(complete, 9).count(b"./main.py") == 1
 
 
