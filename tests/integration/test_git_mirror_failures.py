@@ -1,6 +1,7 @@
 """Mirrors whose sync fails, is cut or killed: what is left, and how it heals."""
 
 import asyncio
+import contextlib
 import random
 import socket
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pepeunit_gateway.errors import RepositoryRegistryError
+from pepeunit_gateway.errors import ApiError, RepositoryRegistryError
 from tests.support.endless import endless_list, endless_pack, endless_progress
 from tests.support.git_server import Fault, GitServer
 from tests.support.repository import MIB, ServedRepository
@@ -228,3 +229,21 @@ async def test_a_gateway_killed_between_the_renames_of_an_exchange_gets_its_mirr
     repository.mirror.rename(repository.mirror.with_suffix(".old"))
     assert repository.cache().head(repository.registry, "main") == repository.first
     assert repository.leftovers() == set()
+
+
+@pytest.mark.parametrize("step", ["make", "fetch", "read"])
+async def test_where_the_mirrors_lie_is_in_no_error(repository, monkeypatch, step):
+    """What `sync_error` and answers say, strangers read; a program in the place of git tells what it was given."""
+    if step != "make":
+        await repository.sync()
+        repository.tree.commit("second")
+        repository.tree.push()
+    program = repository.folder / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\nfor last; do :; done\necho "fatal: strange: $1 $last" >&2\nexit 128\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    reading = repository.mirrors.commits(repository.registry, "main", offset=0, limit=1, only_tag=False)
+    with contextlib.closing(reading), pytest.raises(ApiError, match=f"{repository.registry}") as caught:
+        await (reading if step == "read" else repository.sync())
+    assert str(repository.folder) not in caught.value.message

@@ -97,7 +97,7 @@ class MirrorSync:
         try:
             output = await self._git(None, "init", "--quiet", "--bare", "--template=", "--end-of-options", str(built))
             if output.code:
-                raise RepositoryRegistryError(f"No mirror can be made in {built.parent}: {output.stderr[-200:]}")
+                raise RepositoryRegistryError(f"No mirror can be made: {output.stderr[-200:]}")
             after = await self._fetch(built)
             self._require_sound(before, after)
             if not after.heads and not after.tags and self.remote.url.scheme != "file":
@@ -188,7 +188,7 @@ class MirrorSync:
             protocols=self.remote.protocols,
             config=self._network_config() if arguments[0] in _REMOTE_COMMANDS else (),
         )
-        return await run_git(
+        output = await run_git(
             arguments,
             environment=environment | variables,
             limit=self.limit,
@@ -196,6 +196,7 @@ class MirrorSync:
             git_dir=git_dir,
             pass_fds=(self.lock_fd,),
         )
+        return output.relative_to(self.mirror.parent)
 
     def _network_config(self) -> tuple[tuple[str, str], ...]:
         return (*self.remote.config(), ("http.lowSpeedTime", str(self.patience)))

@@ -17,7 +17,7 @@ import tempfile
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -69,6 +69,13 @@ class GitOutput:
     code: int
     stdout: bytes
     stderr: str
+
+    def relative_to(self, folder: Path) -> "GitOutput":
+        """Return the same, told without where `folder` lies: some of `stderr` is shown to strangers."""
+        told = self.stderr
+        for path in sorted({str(folder), os.path.realpath(folder)}, key=len, reverse=True):
+            told = told.replace(f"{path}/", "")
+        return replace(self, stderr=told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ class History:
                 ) from error
         if output.stderr and is_rot(output.stderr):
             self.rotten.add(mirror)
-        return output
+        return output.relative_to(mirror.parent)
 
     async def page(self, mirror: Path, refs: Refs, head: str, *, offset: int, limit: int) -> list[Commit]:
         """Return the commits below `head`, newest first in git's default order."""

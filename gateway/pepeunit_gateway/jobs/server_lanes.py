@@ -8,7 +8,7 @@ __all__ = ["ServerLanes"]
 
 _AT_ONCE = 2
 _SUSPECTS, _ROUTINE = 3, 14
-"""One less than may fetch, and two less than may look at once (firmware/mirrors.py): there is room for who is awaited."""
+"""One less than may fetch, two less than may look at once (firmware/mirrors.py): there is room for who is awaited."""
 
 
 class ServerLanes:
