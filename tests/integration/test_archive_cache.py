@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import shutil
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -18,6 +19,8 @@ from pepeunit_gateway.firmware.archives import ArchiveCache, ArchiveFormat, Clea
 from tests.support.git_server import GitServer
 from tests.support.packed_program import ENV, SCHEMA, content, count_packings, push_program
 from tests.support.repository import MIB, ServedRepository
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -138,6 +141,25 @@ async def test_w49_units_containers_and_restarts_share_one_packing_and_one_compr
                 with tarfile.open(fileobj=io.BytesIO(zlib.decompress(data, wbits)), mode="r:") as archive:
                     assert archive.extractfile("./env.json").read() == b"%d" % number
     assert (len(packed), len(compressed)) == (1, 1)
+
+
+async def test_w49_processes_that_share_a_folder_serve_the_same_bytes_whoever_deletes_it(repository):
+    commit = await push_program(repository)
+    arguments = [str(repository.folder), str(repository.registry), commit, "8"]
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.support.archive_builder", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    async with asyncio.timeout(60):
+        await processes[0].stdout.readline()
+        shutil.rmtree(repository.folder / "archives", ignore_errors=True)
+        told = [(await process.communicate())[0].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    lines = [line for output in told for line in output.splitlines() if line.startswith(("tar ", "tgz-", "zip "))]
+    assert (len(lines), len(set(lines))) == (95, 4)
+    assert not list((repository.folder / "archives").rglob("*.new"))
 
 
 def stems_of(repository):
