@@ -1,5 +1,6 @@
 """Repositories whose commits, tags and refs are hostile: dates, texts, names, shapes of history."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from tests.support.hostile_case import Case
@@ -108,10 +109,13 @@ def _spaced_name(raw: RawRepository) -> None:
     raw.ref(b"refs/heads/a b", raw.publish(raw.program()))
 
 
-def _many(raw: RawRepository) -> None:
-    commit = raw.publish(raw.program())
-    raw.refs({b"refs/heads/b%05d" % number: commit for number in range(3_000)})
-    raw.refs({b"refs/tags/t%05d" % number: commit for number in range(3_000)})
+def _many(number: int) -> Callable[[RawRepository], None]:
+    def build(raw: RawRepository) -> None:
+        commit = raw.publish(raw.program())
+        raw.refs({b"refs/heads/b%05d" % index: commit for index in range(number)})
+        raw.refs({b"refs/tags/t%05d" % index: commit for index in range(number)})
+
+    return build
 
 
 def _deep_name(raw: RawRepository) -> None:
@@ -204,7 +208,8 @@ REFS: dict[str, Case] = {
     "names that are not UTF-8": Case(_unreadable_names),
     "names that git forbids": Case(_forbidden_names, unchecked=True),
     "a name with a space": Case(_spaced_name, sync="failed", unchecked=True),
-    "six thousand": Case(_many, branches=None),
+    "nearly five thousand": Case(_many(2_400), branches=None),
+    "six thousand": Case(_many(3_000), sync="has 6001 branches and tags, more than 5000"),
     "a name deeper than Python recurs": Case(_deep_name, branches=frozenset({"main", "/".join(["a"] * 1_100)})),
     "a file and a folder": Case(_file_and_folder, sync="failed"),
     "a branch that is a tag": _branch_of("tag"),
