@@ -149,9 +149,9 @@ class Crowd:
             self.own_tokens(self.here.alice.uuid, f"token-{numbers.start}", len(numbers)),
             self.own_tokens(self.here.alice.uuid, f"over-{numbers.start}", len(numbers), expiration_datetime=over),
             audit.insert().values([{**self.created, "action": "login", "actor_type": "User"} for _ in numbers]),
-            job_runs.insert().values([
-                {"job": "cleanup", "outcome": "Done", "holder": f"here:{n}/1", "start_datetime": now} for n in numbers
-            ]),
+            job_runs.insert().values(
+                [{"job": "cleanup", "outcome": "Done", "holder": f"here:{n}/1", "start_datetime": now} for n in numbers]
+            ),
         ]
 
     def _repositories(self, numbers: range) -> list[Any]:
