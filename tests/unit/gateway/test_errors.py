@@ -22,6 +22,7 @@ TABLE = [
     ("UpdateError", 422, 11, "Update Error"),
     ("CipherError", 422, 12, "Cipher Error"),
     ("RepositoryRegistryError", 422, 13, "Repository Registry Validation Error"),
+    ("MirrorBehindError", 503, 13, "Repository Registry Validation Error"),
     ("GitPlatformClientError", 422, 14, "Git Platform Client Error"),
     ("FeatureFlagError", 405, 15, "Feature Flag Error"),
     ("ReadmeGenerationError", 422, 16, "Readme Generation Error"),
