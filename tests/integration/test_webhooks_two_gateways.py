@@ -92,6 +92,7 @@ async def test_a_release_that_is_told_to_the_gateway_that_is_not_on_duty_reaches
         await hook.github()
         await program.told(unit.api.uuid, "'v2' is not known")
         program.release("v2", "pi")
+        await program.pass_time(2)  # releases are read once a minute
         there = Webhook(pair.second.nobody, hook.registry, hook.secret)
         assert (await there.github(event="release")).status == 202
         command = await program.command(unit)
