@@ -37,7 +37,7 @@ async def push(stage: World, **files: str) -> str:
         stage.tree.write({"main": "main.py", "schema": "schema_example.json"}[name], content)
     commit = stage.tree.commit("next")
     stage.tree.push()
-    await sync_repository(stage.gateway.registry.context, UUID(stage.registry["uuid"]))
+    await sync_repository(stage.gateway.registry.context, UUID(stage.registry["uuid"]), told=True)  # tells nobody
     return commit
 
 
