@@ -245,7 +245,7 @@ def rotate_key(
 @app.command("late-units")
 def late_units(
     *,
-    call: Annotated[bool, typer.Option("--call", help="Command them to fetch schema.json and env.json.")] = False,
+    call: Annotated[bool, typer.Option("--call", help="Command them to fetch schema.json, and then env.json.")] = False,
 ) -> None:
     """List the units that still use a previous PU_DOMAIN. Works beside a running gateway on the same PU_DATA_DIR."""
 
@@ -257,10 +257,11 @@ def late_units(
     late, commanded = asyncio.run(look())
     for unit in late:
         typer.echo(f"{unit.uuid}  {unit.name}  {unit.told_domain}")
-    if call:
-        typer.echo(f"{commanded} of {len(late)} are commanded; the others do not know the commands", err=True)
-    elif not late:
-        typer.echo("Every unit uses the present PU_DOMAIN", err=True)
+    if not late:
+        typer.echo("Every unit uses the topics of the present PU_DOMAIN; each was told to fetch its env.json", err=True)
+    elif call:
+        others = "" if commanded == len(late) else "; the programs of the others do not know SchemaUpdate"
+        typer.echo(f"{commanded} of {len(late)} are commanded{others}", err=True)
 
 
 @app.command("cleanup")

@@ -137,12 +137,18 @@ async def test_a_unit_that_reports_on_the_new_topics_has_moved(stage):
     await eventually(stage.late, {"second": OLD})
 
 
-async def test_late_units_are_called_to_fetch_their_schema_and_env(stage):
+async def test_late_units_are_called_to_fetch_their_schema_and_then_their_env(stage):
     first, _ = [await stage.connect(unit) for unit in stage.units]
-    wanted = [first.topic("input_base_topic", f"{name}_update/pepeunit") for name in ("schema", "env")]
-    assert await first.subscribe(*wanted) == [True, True]
+    called = first.topic("input_base_topic", "schema_update/pepeunit")
+    assert await first.subscribe(called) == [True]
     assert await stage.gateway.registry.moves.call() == 2
-    assert [(await first.next_message())[0] for _ in wanted] == wanted
+    assert (await first.next_message())[0] == called
+    first.schema = (await first.api.get(f"/units/get_current_schema/{first.api.uuid}")).body
+    told = first.topic("input_base_topic", "env_update/pepeunit")
+    assert told.startswith(NEW + "/")
+    assert await first.subscribe(told) == [True]
+    assert (await first.next_message())[0] == told
+    assert (await first.api.get(f"/units/env/{first.api.uuid}")).body["PU_DOMAIN"] == NEW
 
 
 async def test_a_return_to_the_domain_of_before_finds_late_only_those_that_were_made_between(tmp_path):

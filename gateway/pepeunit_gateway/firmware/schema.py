@@ -48,8 +48,8 @@ class NodeLink:
     linked_topics: tuple[str, ...] = ()
 
 
-def parse_schema_example(data: bytes | None, *, symbols: str = TOPIC_SYMBOLS) -> SchemaExample:
-    """Read and check schema_example.json; `symbols` is the setting PU_AVAILABLE_TOPIC_SYMBOLS.
+def parse_schema_example(data: bytes | None) -> SchemaExample:
+    """Read and check schema_example.json.
 
     Raises:
         GitRepoError: the file is missing, lacks a key, a list holds more than MAX_NAMES names, or a name breaks a
@@ -57,7 +57,7 @@ def parse_schema_example(data: bytes | None, *, symbols: str = TOPIC_SYMBOLS) ->
         CustomJSONDecodeError: it is not JSON; the message gives the line.
     """
     document = load_object(data, SCHEMA_EXAMPLE)
-    lists = {key.value: _names(document, key.value, symbols) for key in DestinationTopicType}
+    lists = {key.value: _names(document, key.value) for key in DestinationTopicType}
     return SchemaExample(**lists)
 
 
@@ -97,7 +97,7 @@ def _base(
     return {name: [base_topic(domain, destination, unit_uuid, name)] for name in names}
 
 
-def _names(document: Mapping[str, JSON], key: str, symbols: str) -> tuple[str, ...]:
+def _names(document: Mapping[str, JSON], key: str) -> tuple[str, ...]:
     if key not in document:
         raise GitRepoError(f"{SCHEMA_EXAMPLE} lacks the key {key}; add it, with an empty list if there is nothing")
     value = document[key]
@@ -112,19 +112,19 @@ def _names(document: Mapping[str, JSON], key: str, symbols: str) -> tuple[str, .
     for name in value:
         if not isinstance(name, str):
             raise GitRepoError(f"{SCHEMA_EXAMPLE}: {key} must hold nothing but strings, not {name!r:.60}")
-        _check_name(name, key, symbols)
+        _check_name(name, key)
         if name in names:
             raise GitRepoError(f"{SCHEMA_EXAMPLE}: {key} names {name!r} twice; remove one")
         names[name] = None
     return tuple(names)
 
 
-def _check_name(name: str, key: str, symbols: str) -> None:
+def _check_name(name: str, key: str) -> None:
     if not name:
         raise GitRepoError(f"{SCHEMA_EXAMPLE}: {key} holds an empty name")
     if len(name) >= _MAX_NAME:
         raise GitRepoError(f"{SCHEMA_EXAMPLE}: {key} holds a name of {len(name)} characters; fewer than {_MAX_NAME}")
-    wrong = sorted(set(name) - set(symbols))
+    wrong = sorted(set(name) - set(TOPIC_SYMBOLS))
     if wrong:
         raise GitRepoError(
             f"{SCHEMA_EXAMPLE}: {key}: the name {name[:60]!r} holds {''.join(wrong)[:20]!r}; "

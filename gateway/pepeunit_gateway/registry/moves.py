@@ -70,35 +70,34 @@ class Moves:
             self._reported -= units_now
 
     async def settle(self, moved: Collection[UUID]) -> None:
-        """Note that these units use the present domain; units that hear them are told to fetch their schema anew.
+        """Note that these units use the topics of the present domain; units that hear them fetch their schema anew.
 
-        Rights of the previous domain go with the unit's next session or look, so that it can subscribe anew in peace.
+        They themselves are told to fetch env.json, by which they find the API. Rights of the previous domain go with
+        the unit's next session or look, so that it can subscribe anew in peace.
         """
         hearing = await units_that_understand(self._context, _hearing(moved), BackendTopicCommand.SCHEMA_UPDATE)
+        able = await units_that_understand(self._context, moved, BackendTopicCommand.ENV_UPDATE)
         late = units.c.uuid.in_(list(moved)) & units.c.told_domain.is_not(None)
         async with self._context.act() as act:
             written = await act.connection.execute(units.update().where(late).values(told_domain=None))
             if not written.rowcount:
                 return
-            await queue_commands(
-                act, self._context.settings.domain, hearing - set(moved), BackendTopicCommand.SCHEMA_UPDATE
-            )
+            domain = self._context.settings.domain
+            await queue_commands(act, domain, hearing - set(moved), BackendTopicCommand.SCHEMA_UPDATE)
+            await queue_commands(act, domain, able, BackendTopicCommand.ENV_UPDATE)
         self._late.difference_update(moved)
         log.info("units.moved", units=written.rowcount, told=len(hearing))
 
     async def call(self) -> int:
-        """Command every late unit to fetch schema and env anew, where its program knows these commands; tell how many.
+        """Command every late unit to fetch its schema, where its program knows the command; tell how many.
 
-        The schema comes first: its fetch needs the address that the env changes.
+        When it has, it is told to fetch its env: `settle`.
         """
         late = select(units.c.uuid).where(units.c.told_domain.is_not(None))
-        commanded: set[UUID] = set()
-        for command in (BackendTopicCommand.SCHEMA_UPDATE, BackendTopicCommand.ENV_UPDATE):
-            able = await units_that_understand(self._context, late, command)
-            async with self._context.act() as act:
-                await queue_commands(act, self._context.settings.domain, able, command)
-            commanded |= able
-        return len(commanded)
+        able = await units_that_understand(self._context, late, BackendTopicCommand.SCHEMA_UPDATE)
+        async with self._context.act() as act:
+            await queue_commands(act, self._context.settings.domain, able, BackendTopicCommand.SCHEMA_UPDATE)
+        return len(able)
 
 
 def _hearing(moved: Collection[UUID]) -> Select[tuple[UUID]]:

@@ -78,11 +78,6 @@ def test_broken_json_in_schema_example_names_the_line():
         parse_schema_example(b"{\n]")
 
 
-def test_the_alphabet_is_a_setting():
-    with pytest.raises(GitRepoError, match="'_'"):
-        parse_schema_example(json.dumps({**dict.fromkeys(DOCUMENT, ()), "input_topic": ["a_b"]}).encode(), symbols="ab")
-
-
 def test_the_schema_holds_physical_topics_own_node_first():
     nodes = [
         NodeLink("Input", "set_fan/pepeunit", UUID(int=2), ("d/7/pepeunit", "d/8")),
