@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pepeunit_tools.entities import LogLine, Node, Repo, Unit
+from pepeunit_tools.entities import LogLine, Node, Repo, Repository, Unit
 from pepeunit_tools.wording import ago, moment, plain, short_commit, shortened
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "log_text",
     "node_table",
     "pair_table",
+    "repo_problems",
     "repo_table",
     "show_json",
     "show_table",
@@ -27,6 +28,7 @@ __all__ = [
 
 _VALUE_LENGTH = 60
 _PROBLEM_LENGTH = 200
+_UNTOLD = "its git repository cannot be fetched; who registered it sees the reason"
 _UNCUT = 100_000  # columns; more than any row has
 _PADDING = re.compile(r" +(?=(\x1b\[0m)?$)")  # up to the column's width; a narrow terminal would wrap it
 _LEVEL_WIDTH = 8
@@ -66,6 +68,18 @@ def repo_table(repos: Sequence[Repo], addresses: Mapping[str, str]) -> Table:
         where = addresses.get(repo.repository, "-")
         table.add_row(*(_cell(text) for text in (repo.name, repo.uuid, repo.branch or "-", follows, where)))
     return table
+
+
+def repo_problems(repos: Sequence[Repo], registered: Mapping[str, Repository]) -> list[str]:
+    """Return a line for each repo whose git repository is in trouble, with the reason.
+
+    `registered` are the git repositories by uuid. The reason of a private one is told to its creator alone.
+    """
+    return [
+        f"{plain(repo.name)}: {shortened(plain(found.problem or _UNTOLD), _PROBLEM_LENGTH)}"
+        for repo in repos
+        if (found := registered.get(repo.repository)) and (found.status == "Error" or found.problem)
+    ]
 
 
 def node_table(nodes: Sequence[Node]) -> Table:

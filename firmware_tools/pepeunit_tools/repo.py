@@ -10,7 +10,7 @@ from pepeunit_tools.entities import Repo, Repository, Visibility
 from pepeunit_tools.errors import RefusedError, RepositoryError
 from pepeunit_tools.lookup import find_repo
 from pepeunit_tools.registration import Credentials, address_problem, deregister, fetched
-from pepeunit_tools.render import repo_table, show_json, show_table
+from pepeunit_tools.render import repo_problems, repo_table, show_json, show_table
 from pepeunit_tools.webhook import webhook
 
 __all__ = ["repo"]
@@ -63,15 +63,18 @@ def add(
 
 @repo.command("list")
 def show(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the repos that you may see."""
+    """List the repos that you may see, and below them why the git repository of one cannot be fetched."""
     client = kept_client()
     rows = client.rows("/repos", "repos", {"order_by_create_date": "asc"})
     if as_json:
         show_json(rows)
         return
-    registered = [Repository.read(row) for row in client.rows("/repository_registry", "repositories_registry")]
-    addresses = {repository.uuid: repository.url for repository in registered}
-    show_table(repo_table([Repo.read(row) for row in rows], addresses))
+    repos = [Repo.read(row) for row in rows]
+    known = [Repository.read(row) for row in client.rows("/repository_registry", "repositories_registry")]
+    registered = {repository.uuid: repository for repository in known}
+    show_table(repo_table(repos, {uuid: repository.url for uuid, repository in registered.items()}))
+    for problem in repo_problems(repos, registered):
+        typer.echo(problem)
 
 
 @repo.command("remove")

@@ -92,6 +92,7 @@ async def test_a_repository_that_cannot_be_fetched_says_why_and_leaves_nothing(h
         assert (await alice(*arguments)).code == 0
     broken = await alice("repo", "add", url, "--name", "later-repo-2", "--branch", "main")
     assert broken.err.endswith("; mend that and run the command again\n")
+    assert (await alice("repo", "list")).out.splitlines()[-1].startswith("later-repo: The git server at ")
     assert (await here.alice.get("/repository_registry", {"search_string": url})).body["count"] == 1
 
 

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pepeunit_tools.entities import LogLine, Node, Repo, Unit
+from pepeunit_tools.entities import LogLine, Node, Repo, Repository, Unit
 from pepeunit_tools.render import (
     link_table,
     log_text,
     node_table,
     pair_table,
+    repo_problems,
     repo_table,
     show_json,
     show_table,
@@ -63,6 +64,24 @@ def test_repos_are_shown_with_the_address_they_follow(capsys):
         "NAME     UUID                                  BRANCH  FOLLOWS  REPOSITORY",
         f"heating  {UUID}  main    tags     https://example.org/heating.git",
     ]
+
+
+def test_why_a_repository_cannot_be_fetched_stands_under_the_list_of_repos():
+    repos = [
+        Repo(UUID, name, "Private", "main", tags_only=False, repository=name)
+        for name in ("fine", "gone", "asked", "untold")
+    ]
+    states = {
+        "fine": ("Updated", None),
+        "gone": ("Error", "no such\x1b" + "x" * 300),
+        "asked": ("Updated", "Releases: later"),
+        "untold": ("Error", None),
+    }
+    gone, asked, untold = repo_problems(repos, {name: Repository(name, name, *state) for name, state in states.items()})
+    assert gone.startswith(r"gone: no such\x1bxxx")
+    assert len(gone) < 250
+    assert asked == "asked: Releases: later"
+    assert untold == "untold: its git repository cannot be fetched; who registered it sees the reason"
 
 
 def test_a_value_is_cut_and_cannot_write_markup_or_escapes(capsys):
