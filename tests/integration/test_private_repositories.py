@@ -10,6 +10,7 @@ import pytest
 
 from pepeunit_gateway.registry.syncing import sync_repository
 from pepeunit_gateway.storage.tables import repository_registry
+from tests.support.field_unit import eventually
 from tests.support.gateway import Api, GatewayUnderTest
 from tests.support.git_server import GitServer
 from tests.support.sample_program import sample_tree
@@ -140,10 +141,36 @@ async def test_w13_of_many_who_fetch_a_registry_at_once_one_does(tmp_path):
             body = {"platform": "Git", "repository_url": git.url("sample"), "is_public_repository": True}
             uuid = (await people[0].made("/repository_registry", body))["uuid"]
             async with gateway.registry.context.act() as act:
-                await act.connection.execute(repository_registry.update().values(sync_last_datetime=None))
+                await act.connection.execute(repository_registry.update().values(asked_datetime=None))
             path = f"/repository_registry/update_local_repository/{uuid}"
             replies = await asyncio.gather(*(user.patch(path) for user in people * 3))
     assert sorted(reply.status for reply in replies) == [204] + [429] * 8
+
+
+async def test_w13_a_gateway_that_polls_more_often_than_the_interval_refuses_nobody(tmp_path):
+    """W13: what counts is when people asked; polls fetch too, and with them nobody's turn ever came."""
+    with GitServer(tmp_path / "git", credentials=(GOOD["username"], GOOD["pat_token"])) as git:
+        sample_tree(git, tmp_path / "work")
+        often = {"repo_poll_interval": 1.0, "min_interval_sync_repository": 3600.0}
+        async with GatewayUnderTest(tmp_path / "data", **often) as gateway:
+            alice = await gateway.user("alice")
+            body = {"platform": "Git", "repository_url": git.url("sample"), "is_public_repository": False}
+            made = await alice.made("/repository_registry", {**body, "credentials": GOOD})
+            path = "/repository_registry"
+
+            async def fetched_by() -> str:
+                shown = (await alice.get(f"{path}/{made['uuid']}")).body
+                return "people" if shown["sync_last_datetime"] == made["sync_last_datetime"] else "a poll"
+
+            for route, sent in (("set_credentials", GOOD), ("update_local_repository", None)):
+                async with gateway.registry.context.act() as act:
+                    ago = act.now - timedelta(hours=1)
+                    await act.connection.execute(repository_registry.update().values(asked_datetime=ago))
+                await eventually(fetched_by, "a poll")
+                assert (await alice.patch(f"{path}/{route}/{made['uuid']}", sent)).status == 204
+                made = (await alice.get(f"{path}/{made['uuid']}")).body
+                await eventually(fetched_by, "a poll")
+                assert (await alice.patch(f"{path}/{route}/{made['uuid']}", sent)).status == 429
 
 
 async def sync_on_days(private: Private, days: int) -> list[bool]:

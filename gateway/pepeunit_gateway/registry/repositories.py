@@ -1,6 +1,5 @@
 """RepositoryRegistry: the git repositories that the platform mirrors. Source: protocol/entities.md 1.2, rest.md 2.4."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,13 +23,12 @@ from pepeunit_gateway.errors import (
     CipherError,
     NotFoundError,
     RepositoryRegistryError,
-    TooManyRequestsError,
 )
 from pepeunit_gateway.firmware.mirrors import Commit, Credentials
 from pepeunit_gateway.firmware.urls import check_url
 from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.constraints import unique
-from pepeunit_gateway.registry.context import Act, Context
+from pepeunit_gateway.registry.context import Context
 from pepeunit_gateway.registry.credentials import CredentialSlot, read_slots, with_slot, write_slots
 from pepeunit_gateway.registry.entities import (
     CredentialStatus,
@@ -40,6 +38,7 @@ from pepeunit_gateway.registry.entities import (
     RepositoryStatus,
     from_row,
 )
+from pepeunit_gateway.registry.fetch_limits import claim_fetch
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
 from pepeunit_gateway.registry.syncing import sync_repository, try_credentials
 from pepeunit_gateway.storage.tables import repos, repository_registry
@@ -112,6 +111,7 @@ class Repositories:
                         cipher_credentials_private_repository=cipher_text,
                         local_repository_size=0,
                         sync_status=RepositoryStatus.PROCESSING.value,
+                        asked_datetime=act.now,
                         create_datetime=act.now,
                         last_update_datetime=act.now,
                         creator_uuid=user,
@@ -165,7 +165,7 @@ class Repositories:
         async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             require_registry_access(self._context, agent, row)
-            await self._throttle(act, row)
+            await claim_fetch(act, self._context, row)
         await sync_repository(self._context, uuid)
 
     async def set_credentials(self, agent: Agent, uuid: UUID, credentials: Credentials) -> None:
@@ -179,7 +179,7 @@ class Repositories:
         async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             _require_private(row)
-            await self._throttle(act, row)
+            await claim_fetch(act, self._context, row)
             slots = read_slots(self._context.cipher, row.cipher_credentials_private_repository)
             text = write_slots(self._context.cipher, with_slot(slots, user, credentials))
             await act.connection.execute(
@@ -212,24 +212,6 @@ class Repositories:
             await self._context.forget_repository(uuid)
         except RepositoryRegistryError as error:  # the row is gone, which is what was asked for; the poll tries again
             log.warning("repository.mirror.stays", repository=str(uuid), reason=error.message)
-
-    async def _throttle(self, act: Act, row: Row[Any]) -> None:
-        """Let people, all of them together, fetch a registry once in PU_MIN_INTERVAL_SYNC_REPOSITORY (W13).
-
-        Raises:
-            TooManyRequestsError: it was fetched a moment ago, by anybody.
-        """
-        interval = self._context.settings.min_interval_sync_repository
-        last = row.sync_last_datetime
-        left = 0.0 if last is None else interval - (act.now - last).total_seconds()
-        if left > 0:
-            raise TooManyRequestsError(
-                f"the repository was synchronised less than {interval:g} s ago; try again later",
-                retry_after=min(math.ceil(left), math.ceil(interval)),
-            )
-        table = repository_registry
-        values = {"sync_last_datetime": act.now}
-        await act.connection.execute(table.update().where(table.c.uuid == row.uuid).values(values))
 
     async def _entity(self, agent: Agent, row: Row[Any]) -> Repository:
         uuid: UUID = row.uuid

@@ -74,6 +74,7 @@ repository_registry = Table(
     reference("creator_uuid", "users", ondelete="SET NULL"),
     Column("releases_datetime", UtcDateTime),  # ours: when the platform was asked for releases_data
     Column("releases_due_datetime", UtcDateTime),  # ours: when they are asked for again before their turn
+    Column("asked_datetime", UtcDateTime),  # ours: when somebody asked for a fetch last
     Column("cipher_webhook_secret", String),  # ours: what pushes are signed with
     # ours: a fingerprint of the branches and tags that a gateway fetched last, and how many such states there were
     Column("refs_number", BigInteger, nullable=False, server_default=text("0")),

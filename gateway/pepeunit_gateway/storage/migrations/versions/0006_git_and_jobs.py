@@ -15,6 +15,7 @@ TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 def upgrade() -> None:
     op.add_column("repository_registry", sa.Column("releases_datetime", sa.DateTime()))
     op.add_column("repository_registry", sa.Column("releases_due_datetime", sa.DateTime()))
+    op.add_column("repository_registry", sa.Column("asked_datetime", sa.DateTime()))
     op.add_column("repository_registry", sa.Column("cipher_webhook_secret", TEXT))
     number = sa.Column("refs_number", sa.BigInteger(), nullable=False, server_default=sa.text("0"))
     op.add_column("repository_registry", number)
