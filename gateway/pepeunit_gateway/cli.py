@@ -14,7 +14,7 @@ import uvloop
 
 from pepeunit_gateway import __version__
 from pepeunit_gateway.app import Gateway, open_registry, settle_keys
-from pepeunit_gateway.errors import PepeunitError, StartError
+from pepeunit_gateway.errors import PepeunitError
 from pepeunit_gateway.jobs.cleanup import clean_up
 from pepeunit_gateway.logs import configure_logs
 from pepeunit_gateway.registry.job_runs import Report
@@ -22,7 +22,7 @@ from pepeunit_gateway.registry.moves import LateUnit
 from pepeunit_gateway.settings import Settings, read_settings, unknown_variables
 from pepeunit_gateway.storage.addresses import local_address
 from pepeunit_gateway.storage.data_folder import make_folder, prepare_folder
-from pepeunit_gateway.storage.database_place import check_place, place_of
+from pepeunit_gateway.storage.database_place import check_place, place_of, require_gateway
 from pepeunit_gateway.storage.kept_secrets import drop_previous_key, rotate_secret_key
 
 __all__ = ["main"]
@@ -84,6 +84,18 @@ def _operator_settings() -> Settings:
     if _is_new(settings.data_dir):
         note = f"the data folder {settings.data_dir} is made now; PU_DATA_DIR names another one"
         typer.echo(f"pepeunit gateway: {note}", err=True)
+    return settings
+
+
+def _settings_in_use() -> Settings:
+    """Read the settings of a command that makes no gateway: on one that has been there before.
+
+    Raises:
+        StartError: there is none, or the data folder goes with another database.
+    """
+    settings = _settings()
+    check_place(settings)
+    require_gateway(settings)
     return settings
 
 
@@ -185,6 +197,8 @@ def create_admin(
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
 ) -> None:
     """Create an Admin; asks for the password. Works beside a running gateway on the same PU_DATA_DIR."""
+    if not password_stdin and not sys.stdin.isatty():
+        raise typer.BadParameter("there is no terminal to ask for the password; use --password-stdin")
     settings = _operator_settings()
     if password_stdin:
         password = sys.stdin.readline().rstrip("\n")
@@ -216,10 +230,7 @@ def rotate_key(
     drop_previous: Annotated[bool, typer.Option("--drop-previous", help="Forget the key before, at the end.")] = False,
 ) -> None:
     """Replace the generated key that signs tokens; what the old one signed stays valid until --drop-previous."""
-    settings = _settings()
-    check_place(settings)
-    if not settings.data_dir.is_dir():
-        raise StartError(f"There is no data folder {settings.data_dir}; set PU_DATA_DIR to that of the gateway")
+    settings = _settings_in_use()
     make_folder(settings)
     if drop_previous:
         asyncio.run(settle_keys(settings))  # else a start that never saw both keys would not know the new one
@@ -250,7 +261,7 @@ def late_units(
     """List the units that still use a previous PU_DOMAIN. Works beside a running gateway on the same PU_DATA_DIR."""
 
     async def look() -> tuple[list[LateUnit], int]:
-        async with open_registry(_operator_settings()) as registry:
+        async with open_registry(_settings_in_use()) as registry:
             commanded = await registry.moves.call() if call else 0
             return await registry.moves.late(), commanded
 
@@ -269,7 +280,7 @@ def free_disk() -> None:
     """Free disk in the data folder, as the job cleanup does. Works beside a running gateway on the same PU_DATA_DIR."""
 
     async def clean() -> Report:
-        async with open_registry(_operator_settings()) as registry:
+        async with open_registry(_settings_in_use()) as registry:
             return await clean_up(registry.context)
 
     for name, count in asyncio.run(clean()).done.items():

@@ -78,10 +78,23 @@ def test_only_a_start_of_the_gateway_changes_the_database_of_a_folder_and_says_s
     assert f"set {URL}" in refused(create_admin(tmp_path))
 
 
-def test_a_new_data_folder_is_told_in_one_line_and_rotation_makes_none(tmp_path):
-    for command in (("rotate-secret-key",), ("rotate-secret-key", "--drop-previous")):
-        assert f"no data folder {tmp_path}/data; set PU_DATA_DIR" in refused(run_command(tmp_path, *command))
+def test_where_no_gateway_has_been_a_command_for_one_is_refused_and_makes_none(tmp_path):
+    (tmp_path / "data").mkdir()
+    for command in (("rotate-secret-key",), ("rotate-secret-key", "--drop-previous"), ("cleanup",), ("late-units",)):
+        line = refused(run_command(tmp_path, *command))
+        assert f"never been a gateway in the data folder {tmp_path}/data: set PU_DATA_DIR" in line
+        assert ".env" in line
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_without_a_terminal_the_password_of_an_admin_is_read_only_if_that_was_said(tmp_path):
+    done = run_command(tmp_path, "user", "create-admin", "--login", "boss-1", stdin=PASSWORD)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--password-stdin" in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_new_data_folder_is_told_in_one_line(tmp_path):
     first, second = create_admin(tmp_path), create_admin(tmp_path, "boss-2")
     assert first.stderr.splitlines()[0] == (
         f"pepeunit gateway: the data folder {tmp_path}/data is made now; PU_DATA_DIR names another one"
@@ -169,6 +182,7 @@ def test_after_a_change_of_pu_domain_the_start_tells_how_many_units_are_late_and
 
 
 def test_disk_is_freed_by_hand_without_a_gateway_and_beside_one(tmp_path):
+    assert create_admin(tmp_path).returncode == 0
     assert run_command(tmp_path, "cleanup").returncode == 0
     archives = tmp_path / "data" / "archives" / str(uuid4())
     with GatewayProcess(tmp_path) as gateway:

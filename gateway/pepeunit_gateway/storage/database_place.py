@@ -16,7 +16,7 @@ from pepeunit_gateway.storage.data_folder import database_url
 from pepeunit_gateway.storage.engines import POSTGRESQL, SQLITE
 from pepeunit_gateway.storage.kept_file import read_kept, write_kept
 
-__all__ = ["DatabasePlace", "check_place", "keep_place", "place_of"]
+__all__ = ["DatabasePlace", "check_place", "keep_place", "place_of", "require_gateway"]
 
 _FILE = "database.json"
 _VARIABLE = "PU_SQLALCHEMY_DATABASE_URL"
@@ -55,8 +55,12 @@ def place_of(settings: Settings) -> DatabasePlace:
         port = str(url.port or "") or _option(url.query.get("port")) or "5432"
         return DatabasePlace(POSTGRESQL, url.database or "", host, port)
     path = Path(url.database or "").absolute()
+    return DatabasePlace(SQLITE, "" if path == _own_file(settings) else str(path))
+
+
+def _own_file(settings: Settings) -> Path:
     own = database_url(settings.model_copy(update={"sqlalchemy_database_url": SecretStr("")})).database
-    return DatabasePlace(SQLITE, "" if path == Path(own or "").absolute() else str(path))
+    return Path(own or "").absolute()
 
 
 def _kept(settings: Settings) -> DatabasePlace | None:
@@ -107,3 +111,16 @@ def check_place(settings: Settings) -> None:
         f"work on the {place.text}: {advice}, in the environment or in .env of the working folder. Only `gateway run` "
         "changes the database of a data folder."
     )
+
+
+def require_gateway(settings: Settings) -> None:
+    """Refuse a command that is of use on a gateway alone, where none has ever been; make nothing.
+
+    Raises:
+        StartError: says where to run it, in one line.
+    """
+    if _kept(settings) is None and not _own_file(settings).exists():
+        raise StartError(
+            f"There has never been a gateway in the data folder {settings.data_dir}: set PU_DATA_DIR to that of the "
+            "gateway, or run this command in the folder where its .env lies"
+        )
