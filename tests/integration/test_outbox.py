@@ -18,6 +18,7 @@ from pepeunit_gateway.registry.outbox import WAITS, Outbox, forget_sent, queue_c
 from pepeunit_gateway.registry.syncing import sync_repository
 from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.storage.own_tables import outbox as table
+from pepeunit_gateway.storage.tables import units
 from pepeunit_gateway.topics import BackendTopicCommand
 from tests.support.field_unit import FieldUnit, eventually
 from tests.support.rest_world import world
@@ -192,8 +193,10 @@ async def go_back(stage, commit):
 
 async def test_the_time_to_report_counts_from_when_a_command_was_sent(stage):
     made = await new_unit(stage)
-    await push(stage, "new")
     registry = stage.gateway.registry
+    async with registry.context.act() as act:
+        await act.connection.execute(units.update().values(current_commit_version="f" * 40))
+    await push(stage, "new")
     await registry.updates.update_all()
     interval = registry.context.settings.state_send_interval
     late = later(stage, seconds=4 * interval)
@@ -206,6 +209,21 @@ async def test_the_time_to_report_counts_from_when_a_command_was_sent(stage):
     much_later = type(registry.verdicts)(later(stage, seconds=8 * interval))
     assert await much_later.expire_requests() == 1
     assert await status(stage, made) == "Error"
+
+
+async def test_a_unit_that_was_never_installed_is_not_blamed_for_its_silence(stage):
+    made = await new_unit(stage)
+    await push(stage, "new")
+    registry = stage.gateway.registry
+    await registry.updates.update_all()
+    assert await status(stage, made) == "RequestSent"
+    await registry.outbox.sent(await registry.outbox.due(), begun=registry.outbox.now())
+    verdicts = type(registry.verdicts)(later(stage, hours=1))
+    await verdicts.judge(made, None)
+    assert await status(stage, made) == "RequestSent"
+    assert await verdicts.expire_requests() == 0
+    seen = (await stage.alice.get(f"/units/{made}")).body
+    assert (seen["firmware_update_status"], seen["firmware_update_error"]) == (None, None)
 
 
 class Broker:

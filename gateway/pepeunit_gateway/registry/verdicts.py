@@ -54,6 +54,8 @@ class Verdicts:
         asked = row.last_firmware_update_datetime
         if commit == target.commit:
             await self._conclude(row, FirmwareUpdateStatus.SUCCESS, None)
+        elif commit is None and row.current_commit_version is None:
+            return  # it was never installed
         elif asked is not None and not row.waits and self._context.clock() - max(asked, row.sent or asked) > deadline:
             waited = int(deadline.total_seconds())
             text = f"the unit still reports {commit or 'no version'}, {waited} s after the command"
@@ -62,7 +64,8 @@ class Verdicts:
     async def expire_requests(self) -> int:
         """Give up on updates of units that say nothing: 3 x PU_STATE_SEND_INTERVAL after the command they are errors.
 
-        One that reports its target later is a success after all. Return how many units were given up on.
+        One that reports its target later is a success after all. One that never reported a version was never installed:
+        it is not blamed, and is as it was before the command. Return how many units were given up on.
         """
         limit = timedelta(seconds=3 * self._context.settings.state_send_interval)
         asked, latest = units.c.last_firmware_update_datetime, self._context.clock() - limit
@@ -72,9 +75,11 @@ class Verdicts:
             f"the unit has reported nothing for {int(limit.total_seconds())} s since the command; is it running and "
             "connected? See its own output"
         )
+        installed = units.c.current_commit_version.is_not(None)
         async with self._context.act() as act:
             values = _concluded(FirmwareUpdateStatus.ERROR, error.detail)
-            written = await act.connection.execute(units.update().where(silent).values(values))
+            written = await act.connection.execute(units.update().where(silent, installed).values(values))
+            await act.connection.execute(units.update().where(silent, ~installed).values(_concluded(None, None)))
         if written.rowcount:
             log.info("unit.update.silent", units=written.rowcount)
         return written.rowcount
@@ -91,9 +96,9 @@ class Verdicts:
             log.info("unit.update.concluded", unit=str(row.uuid), status=status.value)
 
 
-def _concluded(status: FirmwareUpdateStatus, error: str | None) -> dict[str, Any]:
+def _concluded(status: FirmwareUpdateStatus | None, error: str | None) -> dict[str, Any]:
     return {
-        "firmware_update_status": status.value,
+        "firmware_update_status": status and status.value,
         "firmware_update_error": error,
         "last_firmware_update_datetime": None,
     }
