@@ -1,5 +1,7 @@
 """Repository registry and repos over HTTP, with a real git server."""
 
+from uuid import UUID
+
 import pytest
 import pytest_asyncio
 
@@ -152,6 +154,31 @@ async def test_a_repo_patch_tells_absent_from_null(here):
     assert kept.body["visibility_level"] == "Public"
     cleared = await here.alice.patch(path, {"default_commit": None})
     assert (cleared.status, cleared.body["default_commit"]) == (200, None)
+
+
+async def test_a_repo_stays_only_at_a_commit_that_its_units_could_run(here):
+    commit = here.tree.head()
+    refused = await here.alice.post(
+        "/repos", _repo_body(here, name="stay-repo", is_auto_update_repo=False, default_commit="123")
+    )
+    assert (refused.status, "has no commit '123'" in refused.detail) == (422, True)
+    made = await here.alice.made("/repos", _repo_body(here, name="stay-repo", default_commit="123"))
+    path = f"/repos/{made['uuid']}"
+    for change in ({"is_auto_update_repo": False}, {"is_auto_update_repo": False, "default_commit": "f" * 40}):
+        reply = await here.alice.patch(path, change)
+        assert (reply.status, reply.detail[:7], "choose another" in reply.detail) == (422, "422: 5:", True)
+    pin = {"is_auto_update_repo": False, "default_commit": commit}
+    assert (await here.alice.patch(path, pin)).status == 200
+    untagged = await here.alice.patch(path, {"is_compilable_repo": True})
+    assert (untagged.status, "carries no tag" in untagged.detail) == (422, True)
+    assert (await here.alice.get(path)).body["is_compilable_repo"] is False
+    assert (await here.bob.patch(path, {"default_commit": "123"})).status == 403
+    mirror = here.gateway.registry.context.mirrors.mirror(UUID(here.registry["uuid"]))
+    mirror.rename(aside := mirror.with_name("aside"))
+    lost = await here.alice.patch(path, {"default_commit": "f" * 40})
+    assert (lost.status, "not been fetched yet" in lost.detail) == (422, True)
+    assert (await here.alice.patch(path, {**pin, "name": "stay-again"})).status == 200, "an echo asks nobody"
+    aside.rename(mirror)
 
 
 @pytest.mark.parametrize("name", ["abc", "x" * 21, "no space", "a/bcd"])

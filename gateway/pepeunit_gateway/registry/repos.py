@@ -17,8 +17,9 @@ from pepeunit_gateway.access.rules import (
     require_user,
 )
 from pepeunit_gateway.bus.changes import Change
-from pepeunit_gateway.errors import NotFoundError, RepoError
+from pepeunit_gateway.errors import GitRepoError, NotFoundError, RepoError
 from pepeunit_gateway.firmware.mirrors import SHOWN_BRANCHES
+from pepeunit_gateway.firmware.versions import RepoRule, resolve
 from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.changes import UNSET, Unset, sent
 from pepeunit_gateway.registry.constraints import unique
@@ -34,6 +35,9 @@ from pepeunit_gateway.registry.visibility import check_sight, insert_permissions
 from pepeunit_gateway.storage.tables import repos, repository_registry, units
 
 __all__ = ["NewRepo", "RepoChange", "RepoFilter", "Repos"]
+
+_PINNING = frozenset({"is_auto_update_repo", "default_branch", "default_commit", "is_compilable_repo"})
+"""The columns that decide about the commit of a Repo that does not update itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ class Repos:
             "repository_registry_uuid": new.repository_registry_uuid,
         }
         _check_rule(values)
+        await self._check_commit(values)
         async with self._context.act(agent) as act:
             with unique(RepoError(f"the name {new.name} is taken", conflict=True)):
                 await act.connection.execute(
@@ -153,6 +158,7 @@ class Repos:
                 row = await _load(connection, uuid)
             require_creator(agent, row.creator_uuid)
             await self._check_branch(row.repository_registry_uuid, change.default_branch)
+        await self._check_pin(agent, uuid, values)
         async with self._context.act(agent) as act:
             row = await _load(act.connection, uuid)
             require_creator(agent, row.creator_uuid)
@@ -220,6 +226,43 @@ class Repos:
         if branch not in branches:
             known = ", ".join(branches[:SHOWN_BRANCHES]) or "none; has the repository been synchronised?"
             raise RepoError(f"the repository has no branch {branch[:100]}; it has: {known}")
+
+    async def _check_pin(self, agent: Agent, uuid: UUID, values: dict[str, Any]) -> None:
+        """Look the pinned commit up if a change is about it; what is stored already may be echoed."""
+        if not values.keys() & _PINNING:
+            return
+        async with self._context.database.read() as connection:
+            row = await _load(connection, uuid)
+        require_creator(agent, row.creator_uuid)
+        before = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented access to the columns
+        merged = {**before, **values}
+        if any(before[name] != merged[name] for name in _PINNING):
+            _check_rule(merged)
+            await self._check_commit(merged)
+
+    async def _check_commit(self, values: dict[str, Any]) -> None:
+        """Refuse a Repo that stays at a commit which its units could not run: see `resolve`.
+
+        Raises:
+            GitRepoError: the branch has no such commit, a compilable Repo's has no tag, or nothing was fetched yet.
+        """
+        if values["is_auto_update_repo"] or not values["default_commit"]:
+            return
+        mirrors, registry = self._context.mirrors, values["repository_registry_uuid"]
+        rule = RepoRule(
+            default_branch=values["default_branch"],
+            is_auto_update=False,
+            is_compilable=values["is_compilable_repo"],
+            is_only_tag_update=values["is_only_tag_update"],
+            default_commit=values["default_commit"],
+        )
+        try:
+            await resolve(mirrors, registry, rule, None)
+        except GitRepoError:
+            if not self._context.bus.shared:
+                raise
+            await current_state(self._context, registry)  # a newer state may have it
+            await resolve(mirrors, registry, rule, None)
 
     async def _branches(self, registry: UUID) -> list[str]:
         return await self._context.mirrors.branches(registry) if self._context.mirrors.exists(registry) else []
