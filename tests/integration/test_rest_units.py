@@ -261,6 +261,21 @@ async def test_a_unit_patch_tells_absent_from_null(here):
     assert (cleared.status, cleared.body["repo_branch"], cleared.body["repo_commit"]) == (200, None, None)
 
 
+async def test_a_commit_alone_does_not_pin_a_unit_that_follows_its_repo(here):
+    made = await make_unit(here.alice, here.repo["uuid"], "pin-unit")
+    path, commit = f"/units/{made['uuid']}", here.tree.head()
+    for change in ({"repo_commit": commit}, {"is_auto_update_from_repo_unit": True, "repo_commit": "123"}):
+        reply = await here.alice.patch(path, change)
+        assert (reply.status, reply.detail[:7]) == (422, "422: 7:")
+        assert "is_auto_update_from_repo_unit=false, repo_branch and repo_commit" in reply.detail
+    assert (await here.alice.get(path)).body["repo_commit"] is None
+    pin = {"is_auto_update_from_repo_unit": False, "repo_branch": "main", "repo_commit": commit}
+    assert (await here.alice.patch(path, pin)).status == 200
+    assert (await here.alice.patch(path, {**pin, "is_auto_update_from_repo_unit": True})).status == 200
+    echoed = await here.alice.patch(path, {"repo_commit": commit, "name": "pin-again"})
+    assert (echoed.status, echoed.body["name"], echoed.body["repo_commit"]) == (200, "pin-again", commit)
+
+
 async def test_only_the_creator_changes_and_deletes_a_unit(here):
     made = await make_unit(here.alice, here.repo["uuid"], "owned-unit")
     path = f"/units/{made['uuid']}"

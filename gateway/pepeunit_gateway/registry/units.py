@@ -177,6 +177,11 @@ def _checked_rule(agent: Agent, row: Row[Any], values: dict[str, Any]) -> UnitRu
     merged = {**row._mapping, **values}  # noqa: SLF001 - SQLAlchemy's documented access to the columns
     check_child_visibility(VisibilityLevel(row.repo_visibility_level), VisibilityLevel(merged["visibility_level"]))
     rule = unit_rule(merged)
+    if rule.is_auto_update and values.get("repo_commit") and _differs(row, values, "repo_commit"):
+        raise UnitError(
+            "the unit follows its Repo, so that repo_commit would have no effect; to pin it send "
+            "is_auto_update_from_repo_unit=false, repo_branch and repo_commit"
+        )
     check_unit_rule(rule, merged["target_firmware_platform"], is_compilable=row.is_compilable_repo)
     return rule
 
