@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from pepeunit_gateway.api.bodies import Bodies
 from pepeunit_gateway.storage.tables import repository_registry
@@ -223,8 +224,12 @@ async def test_wrong_notices_are_counted_by_address_and_right_ones_pass_all_the_
             sent = {"X-Gitlab-Token": wrong.secret, "X-Forwarded-For": site}
             return await wrong.send(b"{}", sent)
 
-        replies = [await told("192.0.2.1") for _ in range(5)]
+        with capture_logs() as logs:
+            replies = [await told("192.0.2.1") for _ in range(5)]
         assert [reply.status for reply in replies] == [401, 401, 401, 429, 429]
+        where = {"repository": hook.registry, "address": "192.0.2.1", "signed": True}
+        refusals = [line for line in logs if line["event"] == "webhook.refused"]
+        assert refusals == [{"event": "webhook.refused", "log_level": "warning", **where}] * 3, "bounded by the count"
         assert 0 < int(replies[-1].headers["Retry-After"]) <= 900
         right = {"X-Gitlab-Token": hook.secret, "X-Forwarded-For": "192.0.2.1"}
         assert (await hook.send(b"{}", right)).status == 202

@@ -111,7 +111,7 @@ class Webhooks:
             TooManyRequestsError: the same, once too often from there.
         """
         if not proof.is_given or not await self._is_right(uuid, proof, pour):
-            await self._refuse(site)
+            await self._refuse(uuid, proof, site)
         if proof.is_ping:
             return False
         self.pushes.add([uuid])
@@ -131,11 +131,13 @@ class Webhooks:
             log.warning("webhook.secret.unreadable", repository=str(uuid), reason=error.message)
             return self._context.cipher.decrypt(self._decoy)
 
-    async def _refuse(self, site: str) -> None:
+    async def _refuse(self, uuid: UUID, proof: PushProof, site: str) -> None:
+        """Refuse, with a line in the log as often as an address may fail: the answer tells nobody what is wrong."""
         settings = self._context.settings
         count = await self._context.bus.increment(push_key(site), float(settings.login_failure_window))
         failures = Failures(count.count - 1, settings.login_address_max_failures, count.seconds_left)
         if not failures.limited:
+            log.warning("webhook.refused", repository=str(uuid), address=site, signed=proof.is_given)
             raise UnauthorizedError(REFUSED_PUSH.message)
         if failures.just_limited:
             log.warning("webhook.refusals.many", address=site, failures=count.count)
