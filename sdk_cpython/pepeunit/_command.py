@@ -60,7 +60,8 @@ def _run_group(name: str, arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if not _belongs_to_extra(error.name or ""):
             raise
-        sys.stderr.write(f'pepeunit {name} needs the extra "{extra}": pip install "pepeunit[{extra}]"\n')
+        install = f"pip install '.[{extra}]' in a checkout of Pepeunit"
+        sys.stderr.write(f'pepeunit {name} needs the extra "{extra}": {install}\n')
         return _WRONG_USE
     code: int = module.main([name, *arguments] if takes_name else arguments)
     return code

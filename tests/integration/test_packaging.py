@@ -121,4 +121,5 @@ def test_the_bare_install_is_a_working_sdk_of_at_most_eight_distributions(wheel:
     }.items():
         refused = run(pepeunit, group, cwd=tmp_path)
         assert refused.returncode != 0
-        assert refused.stderr == f'pepeunit {group} needs the extra "{extra}": pip install "pepeunit[{extra}]"\n'
+        install = f"pip install '.[{extra}]' in a checkout of Pepeunit"
+        assert refused.stderr == f'pepeunit {group} needs the extra "{extra}": {install}\n'

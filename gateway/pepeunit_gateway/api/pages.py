@@ -88,7 +88,9 @@ def _asset_folder() -> Path:
         folder = Path(place) / "static"
         if all((folder / name).is_file() for name in _ASSETS):
             return folder
-    raise StartError("The files of swagger-ui-py are missing; install them with: pip install 'pepeunit[gateway]'")
+    raise StartError(
+        "The files of swagger-ui-py are missing; install them: pip install '.[gateway]' in a checkout of Pepeunit"
+    )
 
 
 @cache

@@ -72,7 +72,8 @@ def test_a_group_gets_its_arguments_and_gives_the_exit_code(group, capsys):
 def test_a_missing_package_of_an_extra_names_the_extra(group, capsys):
     group("import no_such_distribution\n")
     assert main(["gateway", "run"]) == 2
-    assert capsys.readouterr().err == 'pepeunit gateway needs the extra "gateway": pip install "pepeunit[gateway]"\n'
+    expected = "pepeunit gateway needs the extra \"gateway\": pip install '.[gateway]' in a checkout of Pepeunit\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_a_missing_module_of_ours_is_a_mistake_and_not_hidden(group):
@@ -103,5 +104,6 @@ def test_without_any_extra_every_other_group_names_its_extra_and_device_works(tm
     for name, extra in (("gateway", "gateway"), ("login", "tools"), ("unit", "tools"), ("repo", "tools")):
         done = run(name, "anything")
         assert done.returncode == 2
-        assert done.stderr == f'pepeunit {name} needs the extra "{extra}": pip install "pepeunit[{extra}]"\n'
+        install = f"pip install '.[{extra}]' in a checkout of Pepeunit"
+        assert done.stderr == f'pepeunit {name} needs the extra "{extra}": {install}\n'
     assert run("device", "run", str(tmp_path / "main.py")).stdout == "runs\n"

@@ -128,7 +128,7 @@ async def test_a_readiness_check_that_hangs_is_cut_off(monkeypatch):
 
 def test_missing_files_of_the_page_are_a_clear_start_error(monkeypatch):
     monkeypatch.setattr(pages, "find_spec", lambda _name: None)
-    with pytest.raises(StartError, match=r"pip install 'pepeunit\[gateway\]'"):
+    with pytest.raises(StartError, match=r"pip install '\.\[gateway\]' in a checkout"):
         sample_app()
 
 
