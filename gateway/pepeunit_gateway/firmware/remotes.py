@@ -160,7 +160,7 @@ _EXPLANATIONS = (
     ),
     (
         _ABSENT,
-        "There is no git repository at this URL on {place}; check its path",
+        "There is no git repository at this URL ({place}); check its path",
     ),
     (
         r"Could not resolve host",
