@@ -18,7 +18,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,19 +27,16 @@ from typing import Any
 from sqlalchemy import event
 
 from pepeunit_gateway.app import open_registry
-from pepeunit_gateway.jobs.repository_poll import RepositoryPoll
 from pepeunit_gateway.logs import configure_logs
 from pepeunit_gateway.registry.registry import Registry
-from pepeunit_gateway.registry.removals import remove_queued
 from pepeunit_gateway.settings import Settings
 from pepeunit_gateway.storage.database_place import keep_place
-from tests.support.killed_acts import ACTS, make_world
+from tests.support.killed_acts import ACTS, GOING_ON, make_world, push
+from tests.support.killed_states import FETCHING, State, essence, finish
 from tests.support.postgres import PostgresServer
-from tests.support.statements import snapshot
 
 __all__ = ["Points", "Report", "checked", "forked"]
 
-_VOLATILE = {"repository_registry": "sync_last_datetime"}
 _COUNTED = {"audit", "outbox"}  # an act that deletes writes here too
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _EFFECTS = (
@@ -54,9 +51,7 @@ _EFFECTS = (
 )
 _AFTER = ("flush", "fsync")
 _IGNORED = ("PRAGMA", "BEGIN")
-
-State = dict[str, list[str]]
-"""The rows of every table and the names of the kept files, as text."""
+_ALIKE = FETCHING | GOING_ON  # acts of which every run leaves the same but for moments and new ids
 
 
 @dataclass
@@ -86,15 +81,17 @@ class Points:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     @contextmanager
-    def watch(self, registry: Registry) -> Iterator[None]:
-        """Let statements, commits and file effects be points; for the rest of this process."""
+    def watch(self, registry: Registry, *, files: bool = True) -> Iterator[None]:
+        """Let statements and commits be points, with `files` file effects too; for the rest of this process."""
         database = registry.context.database
         for engine in (database._writer.sync_engine, database._reader.sync_engine):
             event.listen(engine, "before_cursor_execute", lambda *a: self._statement("before", a[2]))
             event.listen(engine, "after_cursor_execute", lambda *a: self._statement("after", a[2]))
             event.listen(engine, "commit", lambda _: self.passed("before COMMIT"))
-        with self.watch_files():
+        with self.watch_files() if files else nullcontext():
             yield
+        if not files:
+            self.passed("the act has ended")
 
     @contextmanager
     def watch_files(self, *, half_written: bool = False) -> Iterator[None]:
@@ -190,14 +187,6 @@ class Place:
             self._server.create_database("used", template="made")
             keep_place(self.settings("used"))  # the copied folder is on the copied database
 
-    def files(self) -> list[str]:
-        """Return the mirrors and archives that are kept."""
-        return sorted(
-            str(path.relative_to(self.folder / "used"))
-            for name in ("repo_cache", "archives")
-            for path in (self.folder / "used" / name).glob("*")
-        )
-
 
 async def _make(place: Place) -> dict[str, str]:
     async with open_registry(place.settings("made")) as registry:
@@ -207,22 +196,14 @@ async def _make(place: Place) -> dict[str, str]:
 async def _act(place: Place, act: str, world: dict[str, str], last: int | None) -> list[str]:
     async with open_registry(place.settings("used")) as registry:
         points = Points(last)
-        with points.watch(registry):
+        with points.watch(registry, files=act not in FETCHING):
             await ACTS[act](registry, world)
         return points.labels
 
 
-async def _finish(place: Place, *, with_git: bool) -> State:
-    """Do what a start does and return what is there then; only a repository's act needs the look at git."""
+async def _finish(place: Place, act: str) -> State:
     async with open_registry(place.settings("used")) as registry:
-        await remove_queued(registry.context)
-        if with_git:
-            poll = RepositoryPoll(registry, 3600)
-            await poll.run()
-            await poll.settle()
-        tables = await snapshot(registry.context.database, without=_VOLATILE)
-    state = {name: [repr(row) for row in rows] for name, rows in tables.items() if name != "act_counter"}
-    return {**state, "files": place.files()}
+        return await finish(registry, act)
 
 
 def checked(outcome: tuple[int, Any], what: str) -> Any:
@@ -246,30 +227,35 @@ def _is_whole(act: str, before: State, now: State, whole: State) -> bool:
 
 def sweep(place: Place, act: str, world: dict[str, str]) -> Report:
     """Kill one act at each of its points."""
-    finish = partial(_finish, place, with_git="repository" in act)
-    place.set_back()
-    before = checked(forked(finish), "the world before")
-    place.set_back()
+    after = partial(_finish, place, act)
+    _set_back(place, world)
+    before = checked(forked(partial(_finish, place, "")), "the world before")
+    _set_back(place, world)
     labels = checked(forked(partial(_act, place, act, world, None)), act)
-    whole = checked(forked(finish), f"what {act} leaves")
+    whole = checked(forked(after), f"what {act} leaves")
     report = Report(act, points=len(labels))
     fresh = False
     for number, label in enumerate(labels, 1):
         if not fresh:
-            place.set_back()
+            _set_back(place, world)
         status, _ = forked(partial(_act, place, act, world, number))
         if status != -signal.SIGKILL:
             raise RuntimeError(f"{act} was not killed at point {number} of {len(labels)}: {status}")
-        now = checked(forked(finish), f"{act}, killed {label}")
+        now = checked(forked(after), f"{act}, killed {label}")
         fresh = now == before
         if fresh:
             report.nothing += 1
-        elif _is_whole(act, before, now, whole):
+        elif _is_whole(act, before, now, whole) if act not in _ALIKE else essence(now, world) == essence(whole, world):
             report.whole += 1
         else:
             changed = {name for name in now if now[name] != before[name]}
             report.mixtures.append(f"{number}: {label}: {sorted(changed)}")
     return report
+
+
+def _set_back(place: Place, world: dict[str, str]) -> None:
+    place.set_back()
+    push(world, "old")
 
 
 def main(arguments: list[str]) -> None:
