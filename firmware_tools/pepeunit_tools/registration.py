@@ -16,6 +16,7 @@ __all__ = ["Credentials", "address_problem", "deregister", "fetched"]
 _REGISTRY = "/repository_registry"
 _FORBIDDEN, _CONFLICT, _UNPROCESSABLE, _TOO_MANY = 403, 409, 422, 429
 _SHOWN = 10  # of many branches
+_TAKEN = " is registered already"
 _THROTTLED = re.compile(r"less than ([0-9.]+) s ago")
 
 Credentials = dict[str, str]
@@ -69,7 +70,10 @@ def deregister(client: Client, uuid: str) -> bool:
     return True
 
 
-def _registered(client: Client, url: str, refusal: ToolError) -> Repository:
+def _registered(client: Client, typed: str, refusal: ToolError) -> Repository:
+    url = (
+        refusal.message.removesuffix(_TAKEN) if refusal.message.endswith(_TAKEN) else typed
+    )  # as the gateway spells it
     listed = client.rows(_REGISTRY, "repositories_registry", {"search_string": url})
     found = next((one for one in map(Repository.read, listed) if one.url == url), None)
     if found is None:

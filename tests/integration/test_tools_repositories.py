@@ -44,6 +44,15 @@ async def test_a_registered_repository_is_used_again(here, alice):
     assert taken.err == "pepeunit repo: the name second-repo is taken\n"
 
 
+async def test_a_registered_repository_is_found_however_its_address_is_written(here, alice):
+    url = here.registry["repository_url"].replace("http://127.0.0.1", "HTTP://127.1").replace("/sample", "//./sample")
+    assert url != here.registry["repository_url"]
+    done = await alice("repo", "add", url, "--name", "spelled-repo", "--branch", "main")
+    assert done.code == 0, done
+    found = (await here.alice.get("/repos", {"search_string": "spelled-repo"})).body["repos"][0]
+    assert found["repository_registry_uuid"] == here.registry["uuid"]
+
+
 async def test_a_registered_repository_is_fetched_before_its_branch_is_looked_for(here, alice):
     url = here.registry["repository_url"]
     arguments = ("repo", "add", url, "--name", "third-repo", "--branch", "later")

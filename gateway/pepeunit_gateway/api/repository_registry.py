@@ -30,6 +30,9 @@ _CREDENTIALS_NEEDED = NoAccessError("this private repository needs your own vali
 _PUBLIC = RepositoryRegistryError("the repository is public; it takes no credentials")
 _BACKEND_ONLY = NoAccessError("the gateway fetches what is missing by itself; nobody needs to ask for it")
 _CREATOR_ONLY = NoAccessError("only the creator may do this")
+_FETCHED = TooManyRequestsError(
+    "https://git.example.org/alice/thermometer.git was fetched less than 10 s ago; try again in 7 s", retry_after=7
+)
 _TOO_EARLY = TooManyRequestsError("the repository was synchronised less than 10 s ago; try again later", retry_after=10)
 
 
@@ -119,7 +122,7 @@ class NewRepositoryRegistry(BodyModel):
     }
 
     platform: GitPlatform = Field(description="Git is any server that speaks git over HTTP")
-    repository_url: str = Field(description="an address that ends in .git")
+    repository_url: str = Field(description="an address that ends in .git; kept in its normal spelling")
     is_public_repository: bool
     credentials: CredentialsBody | None = Field(None, description="required for a private repository")
 
@@ -149,6 +152,7 @@ class CommitQuery(PageQuery):
         _USERS_ONLY,
         RepositoryRegistryError("https://git.example.org/alice/thermometer.git is registered already", conflict=True),
         RepositoryRegistryError("The repository URL must end in .git, like https://host/owner/name.git"),
+        _FETCHED,
     ),
 )
 async def create_repository_registry(
@@ -157,6 +161,8 @@ async def create_repository_registry(
     """Register a git repository and fetch it.
 
     A fetch that fails still answers 201; sync_status is Error and sync_error says why.
+
+    The address is kept in its normal spelling: lower-case scheme and host, no default port, no empty or dot segments.
     """
     new = NewRepository(
         platform=body.platform,

@@ -16,12 +16,14 @@ from pepeunit_gateway.errors import RepositoryRegistryError
 from pepeunit_gateway.firmware.addresses import is_public
 from pepeunit_gateway.firmware.folders import find_entries
 
-__all__ = ["RepositoryUrl", "check_url", "parse_url", "server_of"]
+__all__ = ["RepositoryUrl", "check_url", "normal_url", "parse_url", "server_of"]
 
 _MAX_LENGTH = 2_048
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(?!-)[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]")
 _PATH = re.compile(r"[!$%&'()*+,./:;=@~A-Za-z0-9_-]+")
+_ESCAPE = re.compile(r"%(?:[0-9A-Fa-f]{2})?")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _OWNER_AND_NAME = 2
 
 
@@ -77,6 +79,24 @@ def parse_url(url: str) -> RepositoryUrl:
     return RepositoryUrl(url, parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], parts.path)
 
 
+def normal_url(url: str) -> str:
+    """Return the one spelling under which a repository is registered, whichever of many was typed (W13).
+
+    Scheme and host are in lower case, an address is in its usual form; there is no default port, no dot at the end of
+    the host, and in the path nothing empty, no `.` or `..` and no needless escape (RFC 3986, 6.2.2).
+
+    Raises:
+        RepositoryRegistryError: as `parse_url`.
+    """
+    parsed = parse_url(url)
+    path = _normal_path(urlsplit(url).path)
+    if parsed.scheme == "file":
+        return f"file://{path}"
+    host = _normal_host(parsed.host)
+    port = "" if parsed.port == _DEFAULT_PORTS[parsed.scheme] else f":{parsed.port}"
+    return f"{parsed.scheme}://{f'[{host}]' if ':' in host else host}{port}{path}"
+
+
 def server_of(url: str) -> str:
     """Return which server a registered URL leads to, however its host and port are written; empty for file://.
 
@@ -88,8 +108,7 @@ def server_of(url: str) -> str:
         return url
     if parsed.scheme == "file":
         return ""
-    host = parsed.host.rstrip(".")
-    return f"{literal_address(host) or host}:{parsed.port}"
+    return f"{_normal_host(parsed.host)}:{parsed.port}"
 
 
 def check_url(url: str, *, platform: str, allow_private: bool, allow_file: Sequence[Path]) -> None:
@@ -194,6 +213,30 @@ def literal_address(host: str) -> IPv4Address | IPv6Address | None:
         return IPv4Address(socket.inet_aton(host))
     except OSError:
         return None
+
+
+def _normal_host(host: str) -> str:
+    name = host.rstrip(".") or host
+    address = literal_address(name)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address or name)
+
+
+def _normal_path(path: str) -> str:
+    segments: list[str] = []
+    for segment in _ESCAPE.sub(_normal_escape, path).split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in {"", "."}:
+            segments.append(segment)
+    return "/" + "/".join(segments)
+
+
+def _normal_escape(found: re.Match[str]) -> str:
+    if found[0] == "%":  # of no escape
+        return "%25"
+    plain = unquote(found[0], "latin-1")
+    return plain if _UNRESERVED.fullmatch(plain) else found[0].upper()
 
 
 def _file_url(url: str, netloc: str, path: str) -> RepositoryUrl:

@@ -25,7 +25,7 @@ from pepeunit_gateway.errors import (
     RepositoryRegistryError,
 )
 from pepeunit_gateway.firmware.mirrors import Commit, Credentials
-from pepeunit_gateway.firmware.urls import check_url
+from pepeunit_gateway.firmware.urls import check_url, normal_url
 from pepeunit_gateway.registry.audit import Subject, record_deletion
 from pepeunit_gateway.registry.constraints import unique
 from pepeunit_gateway.registry.context import Context
@@ -38,7 +38,7 @@ from pepeunit_gateway.registry.entities import (
     RepositoryStatus,
     from_row,
 )
-from pepeunit_gateway.registry.fetch_limits import claim_fetch
+from pepeunit_gateway.registry.fetch_limits import claim_fetch, limit_registration, note_fetch
 from pepeunit_gateway.registry.listing import FIRST_PAGE, OrderBy, Paging, fetch_page, ordered, search
 from pepeunit_gateway.registry.syncing import sync_repository, try_credentials
 from pepeunit_gateway.storage.tables import repos, repository_registry
@@ -83,30 +83,35 @@ class Repositories:
 
         Raises:
             RepositoryRegistryError: the address is refused, is registered already (409), or credentials are missing.
+            TooManyRequestsError: it was fetched a moment ago, or the user registers too many (W13).
         """
         user = require_user(agent)
         settings = self._context.settings
+        url = normal_url(new.repository_url)
         check_url(
-            new.repository_url,
+            url,
             platform=new.platform.value,
             allow_private=settings.git_allow_private,
             allow_file=settings.git_file_folders,
         )
         cipher_text = None
         if not new.is_public_repository:
-            _require_server(new.repository_url)
+            _require_server(url)
             _check_credentials(new.credentials)
             slots = with_slot({}, user, new.credentials) if new.credentials else {}
             cipher_text = write_slots(self._context.cipher, slots)
         uuid = uuid4()
-        taken = RepositoryRegistryError(f"{new.repository_url} is registered already", conflict=True)
+        taken = RepositoryRegistryError(f"{url} is registered already", conflict=True)
+        if await self._is_registered(url):
+            raise taken
+        await limit_registration(self._context, user, url)
         async with self._context.act(agent) as act:
             with unique(taken):
                 await act.connection.execute(
                     repository_registry.insert().values(
                         uuid=uuid,
                         platform=new.platform.value,
-                        repository_url=new.repository_url,
+                        repository_url=url,
                         is_public_repository=new.is_public_repository,
                         cipher_credentials_private_repository=cipher_text,
                         local_repository_size=0,
@@ -166,6 +171,7 @@ class Repositories:
             row = await _load(act.connection, uuid)
             require_registry_access(self._context, agent, row)
             await claim_fetch(act, self._context, row)
+        await note_fetch(self._context, row.repository_url)
         await sync_repository(self._context, uuid)
 
     async def set_credentials(self, agent: Agent, uuid: UUID, credentials: Credentials) -> None:
@@ -187,6 +193,7 @@ class Repositories:
                 .where(repository_registry.c.uuid == uuid)
                 .values(cipher_credentials_private_repository=text)
             )
+        await note_fetch(self._context, row.repository_url)
         await try_credentials(self._context, uuid, user, credentials)
 
     async def get_credentials(self, agent: Agent, uuid: UUID) -> CredentialSlot | None:
@@ -212,6 +219,11 @@ class Repositories:
             await self._context.forget_repository(uuid)
         except RepositoryRegistryError as error:  # the row is gone, which is what was asked for; the poll tries again
             log.warning("repository.mirror.stays", repository=str(uuid), reason=error.message)
+
+    async def _is_registered(self, url: str) -> bool:
+        query = select(repository_registry.c.uuid).where(repository_registry.c.repository_url == url)
+        async with self._context.database.read() as connection:
+            return (await connection.execute(query)).first() is not None
 
     async def _entity(self, agent: Agent, row: Row[Any]) -> Repository:
         uuid: UUID = row.uuid

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pepeunit_gateway.errors import RepositoryRegistryError
-from pepeunit_gateway.firmware.urls import check_url, parse_url, server_of
+from pepeunit_gateway.firmware.urls import check_url, normal_url, parse_url, server_of
 
 GOOD = [
     ("https://git.example.org/owner/name.git", "Github"),
@@ -125,3 +125,24 @@ def test_the_origin_names_the_port_and_brackets_ipv6():
 )
 def test_a_server_is_one_however_it_is_written(url, server):
     assert server_of(url) == server
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("https://git.example/a/b.git", "https://git.example/a/b.git"),
+        ("HTTPS://GIT.Example.:443//a/./b.git", "https://git.example/a/b.git"),
+        ("http://git.example:0080/A/x/../B.git", "http://git.example/A/B.git"),
+        ("https://git.example:8443/../b.git", "https://git.example:8443/b.git"),
+        ("https://git.example:/%7ea/%2e%2E/%62%2f%c3.git", "https://git.example/b%2F%C3.git"),
+        ("https://git.example/%%32e/%25%32%65.git", "https://git.example/%252e/%252e.git"),
+        ("https://2130706433/b.git", "https://127.0.0.1/b.git"),
+        ("https://[::FFFF:7f00:1]:443/b.git", "https://127.0.0.1/b.git"),
+        ("http://[0:0::1]:3000/b.git", "http://[::1]:3000/b.git"),
+        ("FILE:////srv/./git//b.git", "file:///srv/git/b.git"),
+    ],
+)
+def test_w13_a_repository_has_one_spelling(url, normal):
+    """W13: else every other spelling is one more clone of it."""
+    assert normal_url(url) == normal
+    assert normal_url(normal) == normal
