@@ -71,6 +71,11 @@ class World:
         )
         self.archives = ArchiveCache(self.folder / "archives", self.mirrors, max_bytes=MAX_SIZE)
 
+    def beside(self):
+        """What lies in the world's folder but for what belongs there; the folder of temporary files is empty again."""
+        own = ("mirrors", "archives", "desk")
+        return sorted(path for path in self.folder.rglob("*") if path.relative_to(self.folder).parts[0] not in own)
+
     async def sync(self):
         return await self.mirrors.sync(self.registry, self.url, None)
 
@@ -99,7 +104,9 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, server: GitServer):
+async def world(tmp_path: Path, server: GitServer, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     made = World(tmp_path, server)
     yield made
     await made.archives.close()
@@ -173,7 +180,7 @@ async def go_through(world, case, files):
 
 def check_record(record: Record, world: World):
     """What the gateway opened lies in its caches; what it started is git, in a clean environment."""
-    allowed = [world.folder / "mirrors", world.folder / "archives", world.folder / "desk", Path(tempfile.gettempdir())]
+    allowed = [world.folder / name for name in ("mirrors", "archives", "desk", "scratch")]
     allowed += [Path(place) for place in {sys.prefix, sys.base_prefix, Path(__file__).parent.parent.parent}]
     for path in record.touched:
         inside = any(Path(path).is_relative_to(root) for root in allowed)
@@ -198,10 +205,12 @@ async def test_a_hostile_repository_is_harmless_or_told_and_touches_nothing_outs
     with ExitStack() as stack:
         if case.unchecked:
             world.url = stack.enter_context(RawGitServer(world.raw)).url
+        beside = world.beside()
         watch, record = stack.enter_context(Watch(world.outside)), stack.enter_context(recorded())
         async with asyncio.timeout(60):
             await go_through(world, case, files)
         assert watch.events() == []
+    assert world.beside() == beside
     check_record(record, world)
     assert record.started
 
