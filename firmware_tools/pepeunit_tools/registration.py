@@ -15,6 +15,7 @@ __all__ = ["Credentials", "address_problem", "deregister", "fetched"]
 
 _REGISTRY = "/repository_registry"
 _FORBIDDEN, _CONFLICT, _UNPROCESSABLE, _TOO_MANY = 403, 409, 422, 429
+_SET = "set credentials that may read it"  # what the gateway advises
 _SHOWN = 10  # of many branches
 _TAKEN = " is registered already"
 _THROTTLED = re.compile(r"less than ([0-9.]+) s ago")
@@ -71,9 +72,8 @@ def deregister(client: Client, uuid: str) -> bool:
 
 
 def _registered(client: Client, typed: str, refusal: ToolError) -> Repository:
-    url = (
-        refusal.message.removesuffix(_TAKEN) if refusal.message.endswith(_TAKEN) else typed
-    )  # as the gateway spells it
+    named, is_told, _ = refusal.message.partition(_TAKEN)
+    url = named if is_told else typed  # the gateway keeps one spelling of an address
     listed = client.rows(_REGISTRY, "repositories_registry", {"search_string": url})
     found = next((one for one in map(Repository.read, listed) if one.url == url), None)
     if found is None:
@@ -110,7 +110,10 @@ def _in(interval: re.Match[str]) -> str:
 def _problem(repository: Repository, branch: str, *, is_private: bool) -> str | None:
     """Say why no repo can follow the branch, if so."""
     if repository.status != "Updated":
-        reason = plain(repository.problem or f"its state is {repository.status}")
+        advice = (
+            "check the user name and the token" if is_private else "add --private, which asks for a name and a token"
+        )
+        reason = plain(repository.problem or f"its state is {repository.status}").replace(_SET, advice)
         return f"the gateway cannot fetch {repository.url}: {reason}"
     if branch not in repository.branches:
         nothing = "none, it is empty or your credentials do not open it" if is_private else "none, it is empty"

@@ -100,4 +100,8 @@ def _credentials() -> Credentials:
         username, token = typer.prompt("User name"), typer.prompt("Token", hide_input=True)
     else:
         username, token = (sys.stdin.readline().rstrip("\n") for _ in range(2))
+    if not username or not token:
+        raise typer.BadParameter(
+            "stdin gives user name and token, a line each; neither may be empty", param_hint="--private"
+        )
     return {"username": username, "pat_token": token}

@@ -126,10 +126,14 @@ async def test_a_private_repository_takes_its_credentials_from_stdin(alice, tmp_
     with GitServer(tmp_path / "git", credentials=("alice", "token-of-alice")) as server:
         sample_tree(server, tmp_path / "work", "secret")
         arguments = ("repo", "add", server.url("secret"), "--name", "secret-repo", "--branch", "main", "--private")
+        public = await alice(*arguments[:-1])
+        assert "if the repository is private, add --private, which asks for a name and a token; nothing" in public.err
+        empty = await alice(*arguments, typed="alice\n")
+        assert (empty.code, "neither may be empty" in empty.err) == (2, True)
         wrong = await alice(*arguments, typed="alice\nwrong-token\n")
         assert (wrong.code, wrong.out) == (1, "")
         assert "wrong-token" not in wrong.err
-        assert wrong.err.endswith("; nothing was registered\n")
+        assert wrong.err.endswith("check the user name and the token; nothing was registered\n")
         done = await alice(*arguments, typed="alice\ntoken-of-alice\n")
         assert done.code == 0, done
         assert "token-of-alice" not in done.out + done.err
