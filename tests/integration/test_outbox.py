@@ -303,6 +303,20 @@ async def test_a_command_that_is_not_acknowledged_is_tried_again_later_each_time
     assert (broker.published, await rows(stage)) == (["a"], [("a", True)])
 
 
+async def test_a_command_that_the_broker_acknowledged_and_nobody_heard_is_tried_again(stage):
+    unit = await new_unit(stage)
+    await queue(stage, unit, "a")
+    outbox = stage.gateway.registry.outbox
+
+    async def deliver(_command):
+        return False
+
+    await sender_of(stage, outbox, deliver)._send(await outbox.due())
+    assert await rows(stage) == [("a", False)]
+    (command,) = await Outbox(later(stage, seconds=60)).due()
+    assert (command.unit_uuid, command.attempts) == (unit, 1)
+
+
 async def test_what_a_batch_did_is_written_in_one_transaction(stage):
     for number in range(30):
         await queue(stage, await new_unit(stage, f"unit-{number}"), "a")
