@@ -8,18 +8,20 @@ from uuid import UUID
 from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pepeunit_gateway.errors import NotFoundError, UnitError
+from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError, NotFoundError, UnitError
 from pepeunit_gateway.firmware.env import parse_env_example
 from pepeunit_gateway.firmware.jsonfile import JSON
 from pepeunit_gateway.firmware.mirrors import MirrorCache
 from pepeunit_gateway.firmware.schema import SchemaExample, parse_schema_example
-from pepeunit_gateway.firmware.versions import RepoRule, Target, UnitRule, resolve
+from pepeunit_gateway.firmware.versions import Pinned, RepoRule, Target, UnitRule, plan, resolve
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.queries import FixedQuery, parameter
 from pepeunit_gateway.storage.tables import repos, units
 
 __all__ = [
+    "REPO_COLUMNS",
     "check_unit_rule",
+    "former_examples",
     "load_unit",
     "look_at_unit",
     "read_examples",
@@ -30,7 +32,7 @@ __all__ = [
     "unit_rule",
 ]
 
-_REPO_COLUMNS = (
+REPO_COLUMNS = (
     repos.c.repository_registry_uuid,
     repos.c.default_branch,
     repos.c.is_auto_update_repo,
@@ -39,6 +41,7 @@ _REPO_COLUMNS = (
     repos.c.default_commit,
     repos.c.visibility_level.label("repo_visibility_level"),
 )
+"""What `select_units` tells of a unit's Repo."""
 
 _LARGE = {"cipher_state_storage"}
 
@@ -59,11 +62,11 @@ _DECIDING = (
 
 def select_units() -> Select[Any]:
     """Select all columns of units and those of their Repos that decide about versions."""
-    return select(units, *_REPO_COLUMNS).select_from(units.join(repos, units.c.repo_uuid == repos.c.uuid))
+    return select(units, *REPO_COLUMNS).select_from(units.join(repos, units.c.repo_uuid == repos.c.uuid))
 
 
 _ONE = FixedQuery(
-    select(*(column for column in units.c if column.name not in _LARGE), *_REPO_COLUMNS)
+    select(*(column for column in units.c if column.name not in _LARGE), *REPO_COLUMNS)
     .select_from(units.join(repos, units.c.repo_uuid == repos.c.uuid))
     .where(units.c.uuid == parameter("uuid"))
 )
@@ -168,3 +171,27 @@ async def read_examples(mirrors: MirrorCache, registry: UUID, commit: str) -> tu
     parse_schema = _known_schema if len(schema or b"") <= _SMALL else parse_schema_example
     parse_env = _known_env if len(env or b"") <= _SMALL else parse_env_example
     return parse_schema(schema), dict(parse_env(env))
+
+
+async def former_examples(mirrors: MirrorCache, row: Row[Any]) -> tuple[str, SchemaExample, dict[str, JSON]] | None:
+    """Return the commit that the nodes of a unit follow, with its example files, where its own target is gone.
+
+    A push took the commit away at which the unit or its Repo stays, or its tag; the unit runs on and needs its
+    settings. The commit was its target before, of the same repository. None: the unit's target is there, or moves with
+    a branch, or git has cleaned the objects away.
+    """
+    rule = unit_rule(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented access to the columns
+    try:
+        if row.synced_commit is None or not isinstance(plan(repo_rule(row), rule), Pinned):
+            return None
+    except GitRepoError:
+        return None
+    registry = row.repository_registry_uuid
+    try:
+        await resolve(mirrors, registry, repo_rule(row), rule)
+    except GitRepoError:
+        try:
+            return row.synced_commit, *await read_examples(mirrors, registry, row.synced_commit)
+        except (GitRepoError, CustomJSONDecodeError):
+            return None
+    return None

@@ -4,7 +4,7 @@ Source: protocol/firmware.md 7.9, protocol/broker.md 6.6. W21: one Repo's failur
 follow the commit they were synchronised to, not the one the device reports. W50: no command to a unit that is current.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,9 +14,9 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Row, false, or_, select
+from sqlalchemy import ColumnElement, Row, false, or_, select, true
 
-from pepeunit_gateway.errors import ApiError, CustomJSONDecodeError, GitRepoError, MirrorBehindError, UnitError
+from pepeunit_gateway.errors import CustomJSONDecodeError, GitRepoError, MirrorBehindError, UnitError
 from pepeunit_gateway.firmware.schema import SchemaExample
 from pepeunit_gateway.firmware.versions import Target, resolve
 from pepeunit_gateway.registry.compiled import Programs, commandable, load_programs
@@ -25,7 +25,9 @@ from pepeunit_gateway.registry.current_mirrors import current_state, retried
 from pepeunit_gateway.registry.entities import FirmwareUpdateStatus
 from pepeunit_gateway.registry.node_sync import sync_nodes
 from pepeunit_gateway.registry.outbox import queue_commands
+from pepeunit_gateway.registry.pins import load_pins, load_waiting, of_pin
 from pepeunit_gateway.registry.refs_states import require_state
+from pepeunit_gateway.registry.refusals import note_refusal
 from pepeunit_gateway.registry.spreading import spread
 from pepeunit_gateway.registry.targets import (
     load_unit,
@@ -78,15 +80,18 @@ class Updates:
         """Look at every auto-updating Repo; a failing one is logged and harms no other (W21).
 
         Without `again` Repos that stay at a commit are looked at too: a gateway may have been killed between the change
-        of the Repo and the commands to its units.
+        of the Repo and the commands to its units. Units that stay at a commit are told if it is gone; with `again`
+        those that were commanded to it and do not report it are commanded once more, since they may have been away.
         """
         pinned = repos.c.default_commit.is_not(None) if not again else false()
-        return await self._update(repos.c.is_auto_update_repo | pinned, again=again)
+        commanded = await self._update(repos.c.is_auto_update_repo | pinned, again=again)
+        return commanded + await self._update_pinned(true(), again=again)
 
     async def update_registry(self, registry: UUID, *, again: bool = False) -> Commanded:
-        """Look at the auto-updating Repos of one registry, whose branches or tags may have moved."""
-        which = repos.c.is_auto_update_repo & (repos.c.repository_registry_uuid == registry)
-        return await self._update(which, again=again)
+        """Look at the Repos of one registry, whose branches or tags may have moved."""
+        which = repos.c.repository_registry_uuid == registry
+        commanded = await self._update(which & repos.c.is_auto_update_repo, again=again)
+        return commanded + await self._update_pinned(which, again=again)
 
     async def follow(self, repo: UUID) -> None:
         """Look at a Repo that was just changed; the change is stored, so a failure is left to the next look (W28)."""
@@ -98,16 +103,14 @@ class Updates:
             found = (await connection.execute(query)).all()
         commanded = Commanded()
         for uuid, registry in found:
-            try:
-                commanded += Commanded(units=await self.update_repo(uuid, again=again, fetch=fetch))
-            except LeaseLostError:
-                raise
-            except MirrorBehindError:
-                log.info("repo.update.behind", repo=str(uuid), repository=str(registry))
-                commanded += Commanded(behind=frozenset((registry,)))
-            except Exception:  # the root of one Repo's turn: logged once with its context, and on to the next
-                log.exception("repo.update.failed", repo=str(uuid))
-                commanded += Commanded(failed_repos=1)
+            commanded += await _turn(uuid, registry, partial(self.update_repo, uuid, again=again, fetch=fetch))
+        return commanded
+
+    async def _update_pinned(self, which: ColumnElement[bool], *, again: bool) -> Commanded:
+        commanded = Commanded()
+        for pin in await load_pins(self._context, which):
+            attempt = partial(retried, partial(self._update_pin, pin, again=again))
+            commanded += await _turn(pin.uuid, pin.repository_registry_uuid, attempt)
         return commanded
 
     async def update_repo(self, uuid: UUID, *, again: bool = False, fetch: bool = True) -> int:
@@ -128,7 +131,7 @@ class Updates:
             repo = (await connection.execute(select(repos).where(repos.c.uuid == uuid))).one_or_none()
         if repo is None:
             return 0
-        registry, is_compilable = repo.repository_registry_uuid, repo.is_compilable_repo
+        registry = repo.repository_registry_uuid
         state = await current_state(self._context, registry, fetch=fetch)
         if state is None:
             return 0
@@ -139,9 +142,44 @@ class Updates:
                 return 0
             example, _ = await read_examples(self._context.mirrors, registry, target.commit)
         except (GitRepoError, CustomJSONDecodeError) as error:
-            await self._note_failure(repo, error, state)
+            following = (units.c.repo_uuid == uuid) & units.c.is_auto_update_from_repo_unit
+            await note_refusal(self._context, repo, following, error, state)
             return 0
-        programs = await load_programs(self._context, registry, target, is_compilable=is_compilable)
+        return await self._bring(repo, rows, target, example, state, again=again)
+
+    async def _update_pin(self, pin: Row[Any], *, again: bool) -> int:
+        """Tell units that stay at a commit if it is gone; `again`: command those anew that were and do not report it.
+
+        `pin` is of `load_pins`.
+        """
+        registry = pin.repository_registry_uuid
+        state = await current_state(self._context, registry, fetch=False)
+        if state is None:
+            return 0
+        try:
+            target = await target_of(self._context.mirrors, pin)
+            if not again or not pin.waiting:
+                return 0
+            example, _ = await read_examples(self._context.mirrors, registry, target.commit)
+        except (GitRepoError, CustomJSONDecodeError) as error:
+            await note_refusal(self._context, pin, of_pin(pin), error, state)
+            return 0
+        rows = await load_waiting(self._context, pin)
+        return await self._bring(pin, rows, target, example, state, again=True)
+
+    async def _bring(
+        self,
+        repo: Row[Any],
+        rows: Sequence[Row[Any]],
+        target: Target,
+        example: SchemaExample,
+        state: str,
+        *,
+        again: bool,
+    ) -> int:
+        """Bring units of one Repo, rows of `select_units`, to their target; tells how many were commanded."""
+        uuid, registry = repo.uuid, repo.repository_registry_uuid
+        programs = await load_programs(self._context, registry, target, is_compilable=repo.is_compilable_repo)
         rows = await commandable(self._context, rows, programs)
         behind = [row.uuid for row in rows if row.current_commit_version != target.commit]
         due = spread(behind, self._context.clock(), self._context.settings.update_spread, self._random)
@@ -249,22 +287,19 @@ class Updates:
             if commit != target.commit and sent >= told[unit].last_firmware_update_datetime - grace
         }
 
-    async def _note_failure(self, repo: Row[Any], error: ApiError, state: str) -> None:
-        """Tell the auto-updating units why they do not move; written and logged once, not at every look."""
-        concerned = (units.c.repo_uuid == repo.uuid) & units.c.is_auto_update_from_repo_unit
-        news = concerned & units.c.firmware_update_error.is_distinct_from(error.detail)
-        values = {
-            "firmware_update_status": FirmwareUpdateStatus.ERROR.value,
-            "firmware_update_error": error.detail,
-            "last_firmware_update_datetime": None,
-        }
-        async with self._context.database.read() as connection:
-            if (await connection.execute(select(units.c.uuid).where(news).limit(1))).first() is None:
-                return
-        async with self._context.act() as act:
-            await require_state(self._context, act.connection, repo.repository_registry_uuid, state)
-            await act.connection.execute(units.update().where(news).values(values))
-        log.warning("repo.update.refused", repo=str(repo.uuid), reason=error.message)
+
+async def _turn(repo: UUID, registry: UUID, attempt: Callable[[], Awaitable[int]]) -> Commanded:
+    """Command some units of a Repo; what fails is logged and harms no other (W21)."""
+    try:
+        return Commanded(units=await attempt())
+    except LeaseLostError:
+        raise
+    except MirrorBehindError:
+        log.info("repo.update.behind", repo=str(repo), repository=str(registry))
+        return Commanded(behind=frozenset((registry,)))
+    except Exception:  # the root of one Repo's turn: logged once with its context, and on to the next
+        log.exception("repo.update.failed", repo=str(repo))
+        return Commanded(failed_repos=1)
 
 
 async def _note(act: Act, which: Collection[UUID], status: FirmwareUpdateStatus, asked: datetime | None) -> None:
