@@ -131,3 +131,49 @@ async def test_pinned_units_are_commanded_with_the_same_statements_however_many_
             counts.append(len(statements))
             await write(stage, outbox.delete())
     assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("holder", ["unit", "repo"])
+async def test_a_unit_whose_pinned_commit_is_pushed_away_is_told_and_keeps_its_settings(stage, holder):
+    old = stage.tree.head()
+    gone = await push(stage, "second")
+    made = await make_unit(stage.alice, stage.repo["uuid"], "unit-1")
+    uuid, bystander = made["uuid"], await make_unit(stage.alice, stage.repo["uuid"], "unit-2", **pin(old))
+    change = (f"/units/{uuid}", pin(gone))
+    if holder == "repo":
+        change = (f"/repos/{stage.repo['uuid']}", {"is_auto_update_repo": False, "default_commit": gone})
+    assert (await stage.alice.patch(*change)).status == 200
+    own = await stage.gateway.unit(stage.alice, uuid)
+    before = [(await own.get(f"/units/{what}/{uuid}")).body for what in ("env", "get_current_schema")]
+    await rewind(stage, old)
+    state, error = await told(stage, uuid)
+    assert (state, f"branch 'main' has no commit '{gone}'" in error) == ("Error", True)
+    assert await told(stage, bystander["uuid"]) == (None, None)
+    assert [(await own.get(f"/units/{what}/{uuid}")).body for what in ("env", "get_current_schema")] == before
+    assert before[0]["PU_COMMIT_VERSION"] == gone
+    command = f"/units/send_command_to_input_base_topic/{uuid}?command=EnvUpdate"
+    assert (await stage.alice.post(command)).status == 204
+    for path in ("get_target_version", "firmware/tar", "firmware/zip", "firmware/tgz"):
+        assert (await own.get(f"/units/{path}/{uuid}")).status == 422, path
+    assert (await stage.bob.get(f"/units/env/{uuid}")).status == 403
+
+
+async def test_settings_of_another_commit_than_the_own_former_one_are_never_served(stage):
+    """Neither where the objects are gone, nor of a commit that nobody checked, nor of a unit that follows a branch."""
+    old = stage.tree.head()
+    gone = await push(stage, "second")
+    uuid = (await make_unit(stage.alice, stage.repo["uuid"], "unit-1", **pin(gone)))["uuid"]
+    follower = (await make_unit(stage.alice, stage.repo["uuid"], "unit-2"))["uuid"]
+    await rewind(stage, old)
+    assert (await stage.alice.get(f"/units/env/{uuid}")).status == 200
+    assert (await stage.alice.patch(f"/units/{uuid}", pin("f" * 40))).status == 422
+    assert (await stage.alice.get(f"/units/env/{follower}")).body["PU_COMMIT_VERSION"] == old
+    of_unit = units.update().where(units.c.uuid == UUID(uuid))
+    await write(stage, of_unit.values(synced_commit="e" * 40))
+    for path in ("env", "get_current_schema"):
+        reply = await stage.alice.get(f"/units/{path}/{uuid}")
+        assert (reply.status, f"has no commit '{gone}'" in reply.detail) == (422, True), path
+    stage.tree.git("--git-dir", str(stage.git.bare("sample")), "config", "receive.denyDeleteCurrent", "ignore")
+    stage.tree.git("branch", "--quiet", "--move", "other")
+    await fetch(stage)
+    assert (await stage.alice.get(f"/units/env/{follower}")).status == 422

@@ -32,7 +32,14 @@ from pepeunit_gateway.registry.node_links import read_links
 from pepeunit_gateway.registry.node_sync import sync_nodes
 from pepeunit_gateway.registry.outbox import queue_commands
 from pepeunit_gateway.registry.refs_states import require_state
-from pepeunit_gateway.registry.targets import load_unit, look_at_unit, read_examples, target_of, unchanged
+from pepeunit_gateway.registry.targets import (
+    former_examples,
+    load_unit,
+    look_at_unit,
+    read_examples,
+    target_of,
+    unchanged,
+)
 from pepeunit_gateway.registry.updates import Updates
 from pepeunit_gateway.storage.queries import FixedQuery, parameter
 from pepeunit_gateway.storage.tables import units
@@ -53,10 +60,10 @@ class UnitFiles:
         self._moves = moves
 
     async def env(self, agent: Agent, uuid: UUID) -> dict[str, JSON]:
-        """Return env.json; PU_COMMIT_VERSION is the target commit."""
+        """Return env.json; PU_COMMIT_VERSION is the target commit, or the one of before if that is gone."""
         row = await self._own_unit(agent, uuid)
-        target, _, example = await self._synced(row)
-        return self._env(row, example, target.commit)
+        commit, _, example = await self._served(row)
+        return self._env(row, example, commit)
 
     async def set_env(self, agent: Agent, uuid: UUID, env_json: str) -> None:
         """Store typed values; those equal to the generated ones are dropped (decisions.md 15).
@@ -94,7 +101,7 @@ class UnitFiles:
     async def current_schema(self, agent: Agent, uuid: UUID) -> dict[str, dict[str, list[str]]]:
         """Return schema.json; the nodes follow the target version first (W22, W23)."""
         row = await self._own_unit(agent, uuid)
-        _, example, _ = await self._synced(row)
+        _, example, _ = await self._served(row)
         schema = await self._schema(uuid, example)
         await self._arrive(agent, row)
         return schema
@@ -133,7 +140,7 @@ class UnitFiles:
         if command is BackendTopicCommand.UPDATE:
             await self._updates.update_unit(uuid, force=True)
             return
-        _, example, _ = await self._synced(row)
+        _, example, _ = await self._served(row)
         if command.topic_name in example.input_base_topic:
             async with self._context.act(agent) as act:
                 await load_unit(act.connection, uuid)  # it may be gone by now
@@ -190,6 +197,17 @@ class UnitFiles:
                 raise
             return None  # a newer state may have it
         return target if target.commit == row.synced_commit else None
+
+    async def _served(self, row: Row[Any]) -> tuple[str, SchemaExample, dict[str, JSON]]:
+        """Return the commit and the example files of `_synced`, or of `former_examples` where the target is gone."""
+        try:
+            target, example, env = await self._synced(row)
+        except GitRepoError:
+            former = await former_examples(self._context.mirrors, row)
+            if former is None:
+                raise
+            return former
+        return target.commit, example, env
 
     async def _synced(self, row: Row[Any]) -> tuple[Target, SchemaExample, dict[str, JSON]]:
         """Return the target and its example files; the nodes exist afterwards.
