@@ -106,6 +106,9 @@ async def test_a_command_that_waits_for_its_turn_keeps_it_when_it_is_asked_for_a
     await queue(stage, unit, "a", due={unit: first})
     await queue(stage, unit, "a", due={unit: second})
     assert await outbox.next_due() == first
+    context = stage.gateway.registry.context
+    assert await Outbox(replace(context, clock=lambda: first - timedelta(microseconds=1))).due() == []
+    assert [one.unit_uuid for one in await Outbox(replace(context, clock=lambda: first)).due()] == [unit]
     await queue(stage, unit, "b", due={unit: second})
     assert await outbox.next_due() == second
     await queue(stage, unit, "b")

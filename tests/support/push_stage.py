@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from aiohttp import ClientSession, ClientTimeout
@@ -25,11 +26,18 @@ from tests.support.git_server import GitServer, WorkTree
 from tests.support.sample_program import make_repo, sample_tree
 from tests.support.unit_crowd import UnitCrowd
 
-__all__ = ["PushStage", "push_stage"]
+__all__ = ["PushStage", "Turn", "push_stage"]
 
 _API = "/pepeunit/api/v1"
 _SECRET = "the secret key of a gateway under test"
 _BATCH = 100
+
+
+class Turn(NamedTuple):
+    """When a command was written down, and when it is to go out."""
+
+    queued: datetime
+    due: datetime
 
 
 @dataclass
@@ -78,14 +86,14 @@ class PushStage:
         self.process = GatewayProcess(self.folder, **{**self.variables, **ports})
         self.process.wait_until_started()
 
-    async def turns(self, commit: str) -> dict[UUID, datetime]:
-        """When the Update of each unit to a commit was due; sent ones are kept."""
+    async def turns(self, commit: str) -> dict[UUID, Turn]:
+        """When the Update of each unit to a commit was queued and due; sent ones are kept."""
         url = self.variables["PU_SQLALCHEMY_DATABASE_URL"] or f"sqlite+aiosqlite:///{self.folder}/data/pepeunit.sqlite3"
         database = Database(make_url(url))
         try:
             async with database.read() as connection:
                 rows = await connection.execute(select(outbox).where(outbox.c.payload.contains(commit)))
-                return {row.unit_uuid: row.next_attempt_datetime for row in rows}
+                return {row.unit_uuid: Turn(row.create_datetime, row.next_attempt_datetime) for row in rows}
         finally:
             await database.close()
 
