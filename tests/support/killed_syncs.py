@@ -186,6 +186,7 @@ def sweep(place: Place, act: str) -> Report:
         status, _ = forked(partial(_act, place, act, number))
         if status not in (-signal.SIGKILL, 0):
             raise RuntimeError(f"{act} was not killed at point {number} of {len(labels)}: {status}")
+        report.missed += status == 0
         where = f"{number}: {label}"
         now, left, then = checked(forked(partial(_judge, place)), f"{act}, killed at {where}")
         report.nothing += now == before

@@ -56,12 +56,13 @@ _ALIKE = FETCHING | GOING_ON  # acts of which every run leaves the same but for 
 
 @dataclass
 class Report:
-    """What became of one act."""
+    """What became of one act; `missed` runs came to their end, because they had fewer points than the first one."""
 
     act: str
     points: int = 0
     nothing: int = 0
     whole: int = 0
+    missed: int = 0
     mixtures: list[str] = field(default_factory=list)
 
 
