@@ -239,3 +239,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
+    if process.stdout is not None:  # what nobody read keeps the pipe open
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TERM_GRACE):
+                while await process.stdout.read(65_536):
+                    pass
