@@ -1,6 +1,8 @@
 """What the gateway's own session promises: nothing it was sent with QoS 1 is lost, whatever stops in between."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 
@@ -187,3 +189,21 @@ async def test_a_publish_after_the_stop_fails(tmp_path):
         await stand.broker.stop()
         with pytest.raises(MqttError):
             await stand.broker.publish("topic", b"", timeout=0.05)
+
+
+async def test_a_device_that_is_back_before_the_gateway_is_let_in_when_it_is_heard(tmp_path):
+    """A new mosquitto knows no session: what came before the gateway subscribed would be acknowledged and forgotten."""
+    async with running(tmp_path / "broker") as stand:
+        unit = stand.fleet.add()
+
+        async def is_connected():
+            return stand.broker.connected
+
+        for number in range(3):
+            assert stand.broker.broker_pid is not None
+            os.kill(stand.broker.broker_pid, signal.SIGKILL)
+            await until(is_connected, lambda connected: not connected)
+            payload = str(number).encode()
+            await send(stand, unit, [payload])  # waits for the new mosquitto from its first moment on
+            await stand.inbox.wait_for_commits(number + 1)
+            assert payloads_of(stand.inbox)[-1] == payload

@@ -201,6 +201,7 @@ class DeviceSession(asyncio.Protocol):
             assigned_client_id=None if connect.client_id else client_id,
             max_packet_size=self._door.limits.max_packet_size,
         )
+        await self._door.until_heard()
         _, upstream = await open_upstream(
             self._door.socket_path,
             lambda: DeviceUpstream(self, connect.level, terms),

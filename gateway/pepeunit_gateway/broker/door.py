@@ -8,6 +8,7 @@ import errno
 import secrets
 import socket
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from pepeunit_gateway.broker.config import ManagedBrokerConfig
 from pepeunit_gateway.broker.connack import DisconnectCode
 from pepeunit_gateway.broker.device import DeviceSession
 from pepeunit_gateway.broker.port import Authenticator, ConnectRefused, Identity, RefuseReason
+from pepeunit_gateway.broker.upstream import BrokerAwayError
 from pepeunit_gateway.broker.walker import Rights, WalkerLimits
 from pepeunit_gateway.errors import StartError
 
@@ -35,7 +37,15 @@ _KEEPALIVE_IDLE = 120  # seconds of silence before the kernel asks whether a dev
 class FrontDoor:
     """Accepts devices, checks each CONNECT and keeps the live sessions by unit."""
 
-    def __init__(self, config: ManagedBrokerConfig, authenticate: Authenticator, socket_path: Path) -> None:
+    def __init__(
+        self,
+        config: ManagedBrokerConfig,
+        authenticate: Authenticator,
+        socket_path: Path,
+        *,
+        until_heard: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._until_heard = until_heard
         self.socket_path = socket_path
         self.connect_timeout = config.connect_timeout
         self.stall_timeout = config.stall_timeout
@@ -66,6 +76,20 @@ class FrontDoor:
     def connections(self) -> int:
         """Clients that are connected at this moment."""
         return len(self._connections)
+
+    async def until_heard(self) -> None:
+        """Wait until the gateway is subscribed: what a device publishes before that, a new mosquitto forgets.
+
+        Raises:
+            BrokerAwayError: not within `connect_timeout`.
+        """
+        if self._until_heard is None:
+            return
+        try:
+            async with asyncio.timeout(self.connect_timeout):
+                await self._until_heard()
+        except TimeoutError:
+            raise BrokerAwayError from None
 
     async def bind(self) -> None:
         """Take the port, so that a start fails before anything else was started.

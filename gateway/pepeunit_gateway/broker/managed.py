@@ -34,7 +34,6 @@ class ManagedBroker:
     def __init__(self, config: ManagedBrokerConfig, authenticate: Authenticator, on_message: MessageHandler) -> None:
         self._config = config
         self._mosquitto = Mosquitto(config.directory, config.executable)
-        self._door = FrontDoor(config, authenticate, self._mosquitto.socket_path)
         self._session = GatewaySession(
             socket_path=self._mosquitto.socket_path,
             password=self._mosquitto.password,
@@ -42,6 +41,9 @@ class ManagedBroker:
             keepalive=config.keepalive,
             max_pending=config.max_pending,
             on_message=on_message,
+        )
+        self._door = FrontDoor(
+            config, authenticate, self._mosquitto.socket_path, until_heard=self._session.until_connected
         )
 
     @property

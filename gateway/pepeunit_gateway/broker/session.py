@@ -84,6 +84,10 @@ class GatewaySession:
         """Whether the broker has given us our session, subscriptions included."""
         return self._connected.is_set()
 
+    async def until_connected(self) -> None:
+        """Wait until the broker has given us our session, subscriptions included."""
+        await self._connected.wait()
+
     async def publish(self, topic: str, payload: bytes, *, time_limit: float) -> bool:
         """Publish with QoS 1 and wait for the acknowledgement; tell whether anybody was subscribed to the topic.
 
