@@ -201,12 +201,16 @@ class DeviceSession(asyncio.Protocol):
             assigned_client_id=None if connect.client_id else client_id,
             max_packet_size=self._door.limits.max_packet_size,
         )
-        await self._door.until_heard()
         _, upstream = await open_upstream(
             self._door.socket_path,
             lambda: DeviceUpstream(self, connect.level, terms),
             time_limit=self._door.connect_timeout,
         )
+        try:
+            await self._door.until_heard()
+        except BaseException:
+            upstream.transport.abort()
+            raise
         if self._state is not _State.OPENING or self._rights is None:
             upstream.transport.abort()
             return

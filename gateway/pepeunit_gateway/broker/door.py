@@ -78,7 +78,7 @@ class FrontDoor:
         return len(self._connections)
 
     async def until_heard(self) -> None:
-        """Wait until the gateway is subscribed: what a device publishes before that, a new mosquitto forgets.
+        """Wait until mosquitto knows the gateway's subscriptions: a new one forgets what comes before that.
 
         Raises:
             BrokerAwayError: not within `connect_timeout`.

@@ -42,9 +42,8 @@ class ManagedBroker:
             max_pending=config.max_pending,
             on_message=on_message,
         )
-        self._door = FrontDoor(
-            config, authenticate, self._mosquitto.socket_path, until_heard=self._session.until_connected
-        )
+        self._heard_pid: int | None = None  # the mosquitto that knows our subscriptions
+        self._door = FrontDoor(config, authenticate, self._mosquitto.socket_path, until_heard=self._until_heard)
 
     @property
     def port(self) -> int:
@@ -80,6 +79,7 @@ class ManagedBroker:
                 await self._session.start(time_limit=_SESSION_TIMEOUT)
             except TimeoutError:
                 raise StartError("mosquitto runs but gave the gateway no session; see the log lines before") from None
+            self._heard_pid = self._mosquitto.pid
             await self._door.serve()
         except BaseException:
             await self.stop()
@@ -121,6 +121,12 @@ class ManagedBroker:
     async def publish(self, topic: str, payload: bytes, *, timeout: float) -> bool:  # noqa: ASYNC109 - the port's signature
         """See `BrokerPort.publish`."""
         return await self._session.publish(topic, payload, time_limit=timeout)
+
+    async def _until_heard(self) -> None:
+        """Wait until the mosquitto that runs knows our subscriptions; it keeps them while our session is away."""
+        while self._heard_pid != (pid := self._mosquitto.pid):
+            await self._session.until_connected()
+            self._heard_pid = pid
 
 
 def file_limit(hard: int, max_clients: int) -> tuple[int, int]:
