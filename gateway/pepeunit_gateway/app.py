@@ -44,7 +44,6 @@ from pepeunit_gateway.storage.data_folder import database_url, hold_folder, make
 from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.database_place import DatabasePlace, check_place, keep_place
 from pepeunit_gateway.storage.key_prints import accept_keys, check_keys
-from pepeunit_gateway.storage.told_domains import previous_domains
 from pepeunit_gateway.storage.upgrade import upgrade
 from pepeunit_gateway.topics import BackendTopicCommand
 
@@ -157,8 +156,9 @@ class Gateway:
         await context.bus.start()
         self._stack.push_async_callback(context.bus.stop)
         self.registry = Registry(context, self._publish)
-        previous = await previous_domains(database)
-        await self.registry.moves.load()
+        late = await self.registry.moves.load()
+        self.late_units = len(late)
+        previous = tuple(sorted({unit.told_domain for unit in late}))
         ingest = Ingest(
             database,
             context.telemetry,
@@ -178,7 +178,6 @@ class Gateway:
         await self._serve(context, instruments, sockets, None if certificate is None else certificate.context)
         self._stack.push_async_callback(context.archives.close)
         keep_addresses(self._given, settings)
-        self.late_units = len(await self.registry.moves.late())
         self.previous_database = keep_place(settings)
         await self._start_jobs(context, ingest, feeds, duty, figures)
         if certificate is not None:

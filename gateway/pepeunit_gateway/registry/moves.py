@@ -42,9 +42,11 @@ class Moves:
         self._reported: set[UUID] = set()
         self._news = asyncio.Event()
 
-    async def load(self) -> None:
-        """Find out whose reports matter; before messages come."""
-        self._late = {unit.uuid for unit in await self.late()}
+    async def load(self) -> list[LateUnit]:
+        """Find out whose reports matter, before messages come; return who they are."""
+        late = await self.late()
+        self._late = {unit.uuid for unit in late}
+        return late
 
     async def late(self) -> list[LateUnit]:
         """Return the units that have not moved yet, by name."""

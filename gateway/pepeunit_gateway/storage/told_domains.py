@@ -1,12 +1,10 @@
 """Units whose schema.json names a previous PU_DOMAIN. Source: decisions.md 19."""
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pepeunit_gateway.storage.database import Database
 from pepeunit_gateway.storage.tables import units
 
-__all__ = ["note_move", "previous_domains"]
+__all__ = ["note_move"]
 
 
 async def note_move(connection: AsyncConnection, *, before: str, now: str) -> None:
@@ -14,10 +12,3 @@ async def note_move(connection: AsyncConnection, *, before: str, now: str) -> No
     table = units
     await connection.execute(table.update().where(table.c.told_domain.is_(None)).values(told_domain=before))
     await connection.execute(table.update().where(table.c.told_domain == now).values(told_domain=None))
-
-
-async def previous_domains(database: Database) -> tuple[str, ...]:
-    """Return the domains that units still use although they are not the present one, sorted."""
-    query = select(units.c.told_domain).where(units.c.told_domain.is_not(None)).distinct()
-    async with database.read() as connection:
-        return tuple(sorted((await connection.execute(query)).scalars()))
