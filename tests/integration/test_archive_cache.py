@@ -16,24 +16,10 @@ from pepeunit_gateway.firmware import archive as archive_module
 from pepeunit_gateway.firmware import archives as archives_module
 from pepeunit_gateway.firmware import assembling, stems
 from pepeunit_gateway.firmware.archives import ArchiveCache, ArchiveFormat, Cleaned
-from tests.support.git_server import GitServer
 from tests.support.packed_program import ENV, SCHEMA, content, count_packings, push_program
-from tests.support.repository import MIB, ServedRepository
+from tests.support.repository import MIB
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-@pytest.fixture
-async def repository(tmp_path: Path):
-    with GitServer(tmp_path / "served") as server:
-        repository = ServedRepository(tmp_path, server)
-        yield repository
-        await repository.mirrors.close()
-
-
-@pytest.fixture
-def archives(repository):
-    return ArchiveCache(repository.folder / "archives", repository.mirrors, max_bytes=MIB)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])

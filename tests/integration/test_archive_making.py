@@ -2,29 +2,13 @@
 
 import asyncio
 import threading
-from pathlib import Path
 
 import pytest
 
 from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware import assembling, stems, trees
-from pepeunit_gateway.firmware.archives import ArchiveCache, ArchiveFormat
-from tests.support.git_server import GitServer
+from pepeunit_gateway.firmware.archives import ArchiveFormat
 from tests.support.packed_program import content
-from tests.support.repository import MIB, ServedRepository
-
-
-@pytest.fixture
-async def repository(tmp_path: Path):
-    with GitServer(tmp_path / "served") as server:
-        repository = ServedRepository(tmp_path, server)
-        yield repository
-        await repository.mirrors.close()
-
-
-@pytest.fixture
-def archives(repository):
-    return ArchiveCache(repository.folder / "archives", repository.mirrors, max_bytes=MIB)
 
 
 async def begun(monkeypatch, archives, repository, commit):

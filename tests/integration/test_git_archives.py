@@ -3,28 +3,13 @@
 import io
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 
 from pepeunit_gateway.errors import GitRepoError
 from pepeunit_gateway.firmware.archives import ArchiveCache, ArchiveFormat
-from tests.support.git_server import GitServer
 from tests.support.packed_program import ENV, SCHEMA, content, expected, push_program
-from tests.support.repository import MIB, ServedRepository
-
-
-@pytest.fixture
-async def repository(tmp_path: Path):
-    with GitServer(tmp_path / "served") as server:
-        repository = ServedRepository(tmp_path, server)
-        yield repository
-        await repository.mirrors.close()
-
-
-@pytest.fixture
-def archives(repository):
-    return ArchiveCache(repository.folder / "archives", repository.mirrors, max_bytes=MIB)
+from tests.support.repository import MIB
 
 
 async def test_a_tar_is_plain_ustar_with_the_files_of_the_commit(repository, archives):
